@@ -1,0 +1,94 @@
+"""The settings: read once from the environment into one frozen value.
+
+Does not read configuration files (`catalogue` and `topics` do) and opens nothing.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.addresses import parse_allowed
+from pipeline.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parent.parent
+LEASE_SECONDS = 60.0
+HOST_GAP_SECONDS = 1.0  # at most one request per second and host: what news sites ask of crawlers
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that a person may set, with its default."""
+
+    home: Path  # VEILLE_HOME: the data folder
+    config: Path  # VEILLE_CONFIG: sources.yaml and topics/
+    archive: Path  # VEILLE_ARCHIVE: WARC files
+    database_url: str = ""  # VEILLE_DATABASE_URL; empty: PostgreSQL embedded in the home
+    index_url: str = "tantivy:"  # VEILLE_INDEX_URL
+    contact: str = ""  # VEILLE_CONTACT: goes into the User-Agent
+    allow_hosts: frozenset[tuple[str, int]] = frozenset()  # VEILLE_ALLOW_HOSTS
+    clock_offset: float = 0.0  # VEILLE_CLOCK_OFFSET, seconds
+    lease_seconds: float = LEASE_SECONDS  # VEILLE_LEASE_SECONDS
+    host_gap_seconds: float = HOST_GAP_SECONDS  # VEILLE_HOST_GAP_SECONDS; below 1 only for allowed hosts
+
+    @property
+    def user_agent(self) -> str:
+        """Names Veille and whom to write to."""
+        return f"Veille/0.1 (+{self.contact})" if self.contact else "Veille/0.1"
+
+
+def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings that `environment` (default: the process's own) holds.
+
+    Raises ConfigError, which names the variable, what was found and what is expected.
+    """
+    env = os.environ if environment is None else environment
+    home = Path(env.get("VEILLE_HOME") or Path.cwd() / ".veille").expanduser().absolute()
+    allow_hosts = parse_allowed(env.get("VEILLE_ALLOW_HOSTS", ""))
+    offset = _number(env, "VEILLE_CLOCK_OFFSET", 0.0)
+    if offset and not allow_hosts:
+        raise ConfigError(
+            "VEILLE_CLOCK_OFFSET is for demonstrations; it is refused without VEILLE_ALLOW_HOSTS",
+            hint="unset VEILLE_CLOCK_OFFSET",
+        )
+    return Settings(
+        home=home,
+        config=Path(env.get("VEILLE_CONFIG") or ROOT / "config").expanduser().absolute(),
+        archive=Path(env.get("VEILLE_ARCHIVE") or home / "archive").expanduser().absolute(),
+        database_url=_database_url(env.get("VEILLE_DATABASE_URL", "")),
+        index_url=_index_url(env.get("VEILLE_INDEX_URL") or "tantivy:"),
+        contact=env.get("VEILLE_CONTACT", ""),
+        allow_hosts=allow_hosts,
+        clock_offset=offset,
+        lease_seconds=_number(env, "VEILLE_LEASE_SECONDS", LEASE_SECONDS, least=0.5),
+        host_gap_seconds=_number(env, "VEILLE_HOST_GAP_SECONDS", HOST_GAP_SECONDS, least=0.0),
+    )
+
+
+def _number(env: Mapping[str, str], name: str, default: float, least: float | None = None) -> float:
+    value = env.get(name, "")
+    try:
+        number = float(value) if value else default
+    except ValueError as error:
+        raise ConfigError(f"{name} is {value!r}; a number of seconds is expected") from error
+    if least is not None and number < least:
+        raise ConfigError(f"{name} is {value!r}; at least {least:g} seconds are expected")
+    return number
+
+
+def _database_url(url: str) -> str:
+    if url and not url.startswith(("postgresql://", "postgres://")):
+        raise ConfigError(
+            f"VEILLE_DATABASE_URL starts with {url.split(':', 1)[0]!r}; postgresql://… is expected",
+            hint="unset VEILLE_DATABASE_URL to use the embedded PostgreSQL",
+        )
+    return url
+
+
+def _index_url(url: str) -> str:
+    if url != "tantivy:":
+        raise ConfigError(
+            f"VEILLE_INDEX_URL is {url.rsplit('@', 1)[-1]!r}; only the embedded index is known, tantivy:",
+            hint="unset VEILLE_INDEX_URL",
+        )
+    return url
