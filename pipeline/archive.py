@@ -27,12 +27,11 @@ from typing import BinaryIO
 
 from pipeline import failpoints
 from pipeline.errors import NotFound, Transient
+from pipeline.responses import Headers, Response
 
 MAX_FILE_BYTES = 256 << 20  # a torn tail is found by reading the file once: 256 MB take about 2 s
 _GZIP = zlib.MAX_WBITS | 16
 _GZIP_LEVEL = 1  # pages arrive compressed or compress well at any level; 1 costs a third of 6
-
-Headers = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +43,6 @@ class Pointer:
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One request and its response, as they went over the wire (the body as received, still encoded)."""
-
-    url: str
-    status_line: str  # "200 OK"
-    request_headers: Headers
-    response_headers: Headers
-    body: bytes
-    at: datetime
-    truncated: bool = False
-
-
 class Archive:
     """A folder of WARC files, shared by any number of processes and hosts. Safe to use from threads."""
 
@@ -66,12 +52,12 @@ class Archive:
         self._fd: int | None = None
         self._name = ""
 
-    def append(self, exchanges: Sequence[Exchange]) -> list[Pointer]:
-        """Write the exchanges, flush them to the operating system, and return where each response lies.
+    def append(self, responses: Sequence[Response]) -> list[Pointer]:
+        """Write the responses with their requests, flush them to the operating system, and return where each response lies.
 
         Raises Transient where the folder cannot be written (full, read-only).
         """
-        pairs = [_records(exchange) for exchange in exchanges]
+        pairs = [_records(response) for response in responses]
         with self._lock, _translated(self.folder):
             block = b"".join(part for pair in pairs for part in pair)
             fd, start = self._open(len(block))
@@ -183,39 +169,45 @@ def _write(fd: int, block: bytes) -> None:
     os.fdatasync(fd)
 
 
-def _records(exchange: Exchange) -> tuple[bytes, bytes]:
-    """The response and the request as two gzipped WARC records; the request names the response."""
-    date = exchange.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    about = {"WARC-Date": date, "WARC-Record-ID": f"<urn:uuid:{uuid.uuid4()}>"}
-    cut = {"WARC-Truncated": "disconnect"} if exchange.truncated else {}
-    target = exchange.url.split("#")[0].split("/", 3)[3:] or [""]
-    response = _record(exchange, "response", exchange.status_line, exchange.response_headers, about | cut)
-    request = _record(
-        exchange,
-        "request",
-        f"GET /{target[0]} HTTP/1.1",
-        exchange.request_headers,
-        {"WARC-Date": date, "WARC-Concurrent-To": about["WARC-Record-ID"]},
+def _records(response: Response) -> tuple[bytes, bytes]:
+    """The response and its request as two gzipped WARC records; the request names the response."""
+    date = response.started_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    name = f"<urn:uuid:{uuid.uuid4()}>"
+    about = {"WARC-Date": date, "WARC-Record-ID": name}
+    if response.truncated:
+        about["WARC-Truncated"] = "disconnect"
+    target = response.url.split("#")[0].split("/", 3)[3:] or [""]
+    request = f"GET /{target[0]} HTTP/1.1"
+    status = f"{response.status} {response.reason}".rstrip()
+    return (
+        _record(response.url, "response", status, response.headers, response.raw_body, about),
+        _record(
+            response.url,
+            "request",
+            request,
+            response.request_headers,
+            b"",
+            {"WARC-Date": date, "WARC-Concurrent-To": name},
+        ),
     )
-    return response, request
 
 
-def _record(exchange: Exchange, kind: str, first_line: str, headers: Headers, about: dict[str, str]) -> bytes:
+def _record(
+    url: str, kind: str, first_line: str, headers: Headers, body: bytes, about: dict[str, str]
+) -> bytes:
     from warcio.statusandheaders import StatusAndHeaders
     from warcio.warcwriter import WARCWriter
 
+    http = StatusAndHeaders(first_line, list(headers), protocol="HTTP/1.1", is_http_request=kind == "request")
     buffer = io.BytesIO()
     writer = WARCWriter(buffer, gzip=False, warc_version="1.1")  # warcio compresses at level 9 only
-    body = b"" if kind == "request" else exchange.body
     writer.write_record(
         writer.create_warc_record(
-            exchange.url,
+            url,
             kind,
             payload=io.BytesIO(body),
             length=len(body),
-            http_headers=StatusAndHeaders(
-                first_line, list(headers), protocol="HTTP/1.1", is_http_request=kind == "request"
-            ),
+            http_headers=http,
             warc_headers_dict=about,
         )
     )

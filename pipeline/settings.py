@@ -31,6 +31,12 @@ class Settings:
     lease_seconds: float = LEASE_SECONDS  # VEILLE_LEASE_SECONDS
     host_gap_seconds: float = HOST_GAP_SECONDS  # VEILLE_HOST_GAP_SECONDS; below 1 only for allowed hosts
 
+    def allows(self, host: str) -> bool:
+        """Whether VEILLE_ALLOW_HOSTS lists this host ("name:port", or "name" for a standard port)."""
+        name, _, port = host.partition(":")
+        ports = {int(port)} if port else {80, 443}
+        return any((name, number) in self.allow_hosts for number in ports)
+
     @property
     def user_agent(self) -> str:
         """Names Veille and whom to write to."""
@@ -53,7 +59,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         )
     return Settings(
         home=home,
-        config=Path(env.get("VEILLE_CONFIG") or ROOT / "config").expanduser().absolute(),
+        config=_config(env.get("VEILLE_CONFIG", ""), home),
         archive=Path(env.get("VEILLE_ARCHIVE") or home / "archive").expanduser().absolute(),
         database_url=_database_url(env.get("VEILLE_DATABASE_URL", "")),
         index_url=_index_url(env.get("VEILLE_INDEX_URL") or "tantivy:"),
@@ -63,6 +69,13 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         lease_seconds=_number(env, "VEILLE_LEASE_SECONDS", LEASE_SECONDS, least=0.5),
         host_gap_seconds=_number(env, "VEILLE_HOST_GAP_SECONDS", HOST_GAP_SECONDS, least=0.0),
     )
+
+
+def _config(named: str, home: Path) -> Path:
+    """The folder that is named, else the home's own, else the one that is shipped."""
+    if named:
+        return Path(named).expanduser().absolute()
+    return home / "config" if (home / "config").is_dir() else ROOT / "config"
 
 
 def _number(env: Mapping[str, str], name: str, default: float, least: float | None = None) -> float:

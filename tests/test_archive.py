@@ -11,15 +11,26 @@ from datetime import UTC, datetime
 import pytest
 from warcio.archiveiterator import ArchiveIterator
 
-from pipeline.archive import Archive, Exchange, Pointer
+from pipeline.archive import Archive, Pointer
 from pipeline.errors import NotFound, Transient
+from pipeline.responses import Response
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def exchange(body=b"<p>bonjour</p>", url="http://gazette.localhost/a?b=c#d", headers=()):
-    return Exchange(
-        url, "200 OK", [("Host", "gazette.localhost")], [("Content-Type", "text/html"), *headers], body, AT
+    return Response(
+        url=url,
+        status=200,
+        reason="OK",
+        version="1.1",
+        headers=(("Content-Type", "text/html"), *headers),
+        body=b"",
+        raw_body=body,
+        request_headers=(("Host", "gazette.localhost"),),
+        started_at=AT,
+        elapsed=0.1,
+        peer=("127.0.0.1", 80),
     )
 
 

@@ -1,0 +1,52 @@
+# Veille. `make demo` shows what it does, `make test` shows that it does it.
+
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	2>/dev/null && { echo $$p; break; }; done)
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help demo install test check crash format lock clean
+
+help: ## Show this list.
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+demo: install ## Play the sample newsroom through Airflow and show what comes out (needs only Python).
+	@$(BIN)/veille demo
+
+test: install ## Run all tests that this machine can run.
+	@$(PYTEST)
+
+install: $(VENV)/installed ## Make .venv with everything in it, and nothing elsewhere.
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Veille needs Python 3.11, 3.12 or 3.13; none was found. Install one, or say make PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make environments: install its venv package (Debian: apt install python3-venv)"; exit 1; }
+	@echo "installing into $(VENV) (once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@grep -A40 '^uv==' requirements.lock | awk '/^[a-z]/ && !/^uv==/ {exit} {print}' > $(VENV)/uv.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --offline -e .
+	@touch $@
+
+check: install ## Lint, types and the quick tests (at most 90 s): before every commit.
+	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(PYTEST) -q -m "not slow and not crash and not airflow and not corpus"
+
+crash: install ## Kill the line at 200 moments and see that nothing is lost or doubled.
+	@VEILLE_CRASHES=200 $(PYTEST) -m crash
+
+format: install ## Format the code.
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+lock: install ## Resolve the dependencies anew into requirements.lock.
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		--python-version 3.11 --extra dev --upgrade pyproject.toml -o requirements.lock
+
+clean: ## Remove what the demo and the tools made (not .venv).
+	@rm -rf .veille .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,118 @@
+"""# The daily watch
+
+Polls all feeds, fetches what is new, reads, compares and tags it, and writes it into the search index.
+
+**If a task fails**, clear it: every task takes up where the last attempt stopped, and nothing is done twice.
+`veille status` and `veille runs show` say what waits, and why. **A backfill** of a past day does not ask live
+feeds, which would answer with today.
+"""
+
+import os
+from datetime import datetime, timedelta
+
+from airflow.sdk import CronDataIntervalTimetable, dag, task
+
+
+def pipeline(workers=1):
+    """Veille's parts, opened inside a task."""
+    from pipeline.logs import configure
+    from pipeline.runtime import Runtime
+    from pipeline.settings import from_environment
+
+    settings = from_environment()
+    configure(settings.home)
+    return Runtime(settings, workers=workers)
+
+
+def name(run_id):
+    """The run's name in the store."""
+    return f"news_daily/{run_id}"
+
+
+@dag(
+    schedule=CronDataIntervalTimetable("0 0 * * *", timezone="Europe/Paris"),
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=4,
+    dagrun_timeout=timedelta(hours=6),
+    default_args={
+        "retries": 3,
+        "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": timedelta(minutes=10),
+        "execution_timeout": timedelta(minutes=60),
+    },
+    tags=["veille"],
+    doc_md=__doc__,
+)
+def news_daily():
+    @task
+    def discover(run_id, dag_run, data_interval_start=None, data_interval_end=None):
+        """Poll the feeds; answer the shards of hosts that have pages due."""
+        from pipeline import steps
+
+        with pipeline() as runtime:
+            steps.start_scheduled(
+                runtime, name(run_id), str(dag_run.run_type.value), data_interval_start, data_interval_end
+            )
+            shards = steps.discover(runtime, name(run_id))
+        return [{"shard": shard, "shards": shards} for shard in range(shards)]
+
+    @task(max_active_tis_per_dagrun=8)
+    def fetch(batch, run_id):
+        """Fetch the due pages of one shard of hosts."""
+        from pipeline import steps
+
+        with pipeline() as runtime:
+            steps.fetch(runtime, name(run_id), **batch)
+
+    @task
+    def extract(worker, run_id):
+        """Read the pages."""
+        from pipeline import steps
+
+        with pipeline() as runtime:
+            steps.extract(runtime, name(run_id))
+
+    @task
+    def deduplicate(run_id):
+        """Find out which article each page is, and what it copies."""
+        from pipeline import steps
+
+        with pipeline() as runtime:
+            steps.deduplicate(runtime, name(run_id))
+
+    @task(task_id="tag")
+    def tag_articles(run_id):
+        """Give the articles their topics."""
+        from pipeline import steps
+
+        with pipeline() as runtime:
+            steps.tag(runtime, name(run_id))
+
+    @task
+    def index(run_id):
+        """Write the search index."""
+        from pipeline import steps
+
+        with pipeline() as runtime:
+            return steps.index(runtime, name(run_id))
+
+    @task
+    def report(run_id):
+        """What became of every entry."""
+        from pipeline import steps
+
+        with pipeline() as runtime:
+            return steps.totals(steps.report(runtime, name(run_id)))
+
+    fetched = fetch.expand(batch=discover())
+    read = extract.expand(worker=list(range(os.cpu_count() or 1)))
+    fetched >> read >> deduplicate() >> tag_articles() >> index() >> report()
+
+
+news_daily_dag = news_daily()
+
+if __name__ == "__main__":
+    run = news_daily_dag.test()
+    raise SystemExit(run.state != "success")

@@ -1,0 +1,311 @@
+"""From a page's bytes to an `Article`: text, declared facts, date with provenance, language. *Pure.*
+
+Does not fetch, does not decide what becomes of the entry, and sets itself no limit of time: pages that cost
+too much although they pass the guards are the business of `workers`, which can kill.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from functools import cache
+from importlib.metadata import version
+from itertools import islice
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pipeline import language, metadata
+from pipeline.charsets import decode
+from pipeline.dates import bounded, parse_date
+from pipeline.errors import Unparsable
+from pipeline.metadata import Metadata
+from pipeline.model import Article, Claims, Completeness
+from pipeline.plaintext import plain
+
+if TYPE_CHECKING:
+    from lxml.html import HtmlElement
+
+NO_CLAIMS = Claims()
+
+BYTES_LIMIT = 10_000_000
+# Beyond it trafilatura needs more than 10 s (quadratic in links, spans and paragraphs); 1 465 real pages had
+# at most 19 600, p99 6 100.
+MARKUP_LIMIT = 60_000
+TAG_LIMIT = 50_000  # characters; a tag with 50 000 attributes costs 7 s, one image in a data URI is harmless
+TAG_ATTRIBUTES = 1_000
+LONG_TAG = re.compile(rf"<([a-zA-Z][\w:-]{{0,30}})(\s[^<>]{{{TAG_LIMIT},}})>")
+SECOND_OPINION = 0.5  # share of resiliparse's text below which the precise engine missed the article
+
+HTML_TYPES = re.compile(r"text/(?:html|plain|xml)|application/(?:xhtml\+xml|xml|octet-stream)", re.IGNORECASE)
+OTHER_FORMATS = re.compile(
+    r"\s*(?:%PDF-|PK\x03\x04|\x1f\x8b|.PNG\r|GIF8|[{\[]|(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?"
+    r"<(?:rss|feed|urlset|sitemapindex|rdf:RDF|svg)\b)",
+    re.DOTALL,
+)
+URL_DAY = re.compile(r"[/_-]((?:19|20)\d\d)(?:([/-])(\d\d?)\2(\d\d?)|(\d\d)(\d\d))(?=[/._-]|$)")
+WALL = re.compile(
+    r"il vous reste [\d.,]+ ?% (?:de cet article )?à (?:lire|découvrir)"
+    r"|(?:la )?(?:suite|lecture) (?:de cet article |de l.article )?est réservée? (?:à nos |aux )abonné"
+    r"|(?:article|contenu) (?:est )?(?:exclusivement )?réservé (?:à nos |aux )abonné"
+    r"|abonnez-vous pour (?:lire|accéder|continuer)|pour lire la suite|déjà abonné",
+    re.IGNORECASE,
+)
+WALL_PLACE = 600  # characters at the end of the text: elsewhere the words speak of other articles
+REGISTERED = re.compile(r"[^.]+\.(?:(?:co|com|net|org|gov|gouv|ac|asso|presse)\.[a-z]{2}|[^.]+)$")
+GUESSES = frozenset({"htmldate"})  # of undeclared dates it gets one in five wrong
+TEXT_DATES = 20  # places read for « Publié le »
+TEASER_WORDS = 250  # a paywalled article of fewer words is its beginning
+
+
+def extract(
+    html: bytes | str,
+    *,
+    url: str,
+    fetched_at: datetime,
+    claims: Claims = NO_CLAIMS,
+    content_type: str = "",
+) -> Article:
+    """The article on a page that was read at `url`; `fetched_at` (with zone) bounds its dates.
+
+    Raises Unparsable above 10 MB and where the bytes are not HTML or hold neither text nor title; nothing
+    else, whatever the bytes.
+    """
+    if len(html) > BYTES_LIMIT:
+        raise Unparsable(f"the page has {len(html) / 1e6:.0f} MB, more than {BYTES_LIMIT // 1_000_000}")
+    source = _checked(decode(html, content_type=content_type), content_type)
+    tree, whole = _parse(source)
+    affordable = source.count("<") <= MARKUP_LIMIT
+    said = metadata.read(tree, url=url)
+    title = said.title or claims.title
+    text, engine = _text(source, tree if whole and affordable else None, url)
+    text = tidy(text, title=title)
+    lead = said.lead or claims.summary
+    if not text and not title:
+        raise Unparsable("empty page")
+    text, completeness, reason = _complete(text, said, claims)
+    declared = _declared_dates(said, claims, url)
+    searched = _searched_dates(tree, fetched_at) if affordable else ()
+    published, date_source, suspect = _published([*declared], searched, fetched_at)
+    modified, _ = bounded(next(filter(None, map(parse_date, said.modified)), None), now=fetched_at)
+    spoken, confidence = language.detect(_speech(title, lead, text), hints=(said.language, claims.language))
+    return Article(
+        url=_own_url(said.canonical, url),
+        title=title,
+        lead=lead,
+        text=text,
+        language=spoken,
+        language_confidence=confidence,
+        completeness=completeness,
+        completeness_reason=reason,
+        authors=said.authors or claims.authors,
+        section=said.section,
+        published=published,
+        modified=modified,
+        date_source=date_source,
+        date_suspect=suspect,
+        image=said.image,
+        paywalled=said.paywalled,
+        engine=engine,
+    )
+
+
+def from_claims(claims: Claims, *, url: str, fetched_at: datetime) -> Article:
+    """The article that a feed's title and summary make, where the page could not be read."""
+    title, text = plain(claims.title, metadata.LINE), tidy(claims.summary)
+    published, suspect = bounded(claims.published, now=fetched_at)
+    spoken, confidence = language.detect(_speech(title, "", text), hints=(claims.language,))
+    return Article(
+        url=url,
+        title=title,
+        lead="",
+        text=text,
+        language=spoken,
+        language_confidence=confidence,
+        completeness=Completeness.SUMMARY if text else Completeness.EMPTY,
+        completeness_reason="the page could not be read",
+        authors=claims.authors,
+        published=published,
+        modified=bounded(claims.updated, now=fetched_at)[0],
+        date_source="feed" if published else "",
+        date_suspect=suspect,
+        engine="feed",
+    )
+
+
+# ---- text -------------------------------------------------------------------------------------------
+
+
+def _checked(source: str, content_type: str) -> str:
+    """The page's characters, without tags that no browser would be sent; Unparsable where it is no HTML."""
+    kind = content_type.partition(";")[0].strip()
+    if kind and not HTML_TYPES.fullmatch(kind):
+        raise Unparsable(f"no HTML: {plain(kind, 80)}")
+    if OTHER_FORMATS.match(source) or not re.search("<[a-zA-Z!]", source):
+        raise Unparsable("no HTML")
+    return LONG_TAG.sub(_shortened, source.replace("\x00", ""))
+
+
+def _shortened(tag: re.Match[str]) -> str:
+    return f"<{tag[1]}>" if tag[2].count("=") > TAG_ATTRIBUTES else tag[0]
+
+
+def _parse(source: str) -> tuple["HtmlElement", bool]:
+    """The page's tree, and whether it is whole: libxml2 drops what is nested more than 254 deep."""
+    from lxml import etree, html
+
+    parser = html.HTMLParser(encoding="utf-8", collect_ids=False, remove_comments=True, remove_pis=True)
+    try:
+        tree = html.document_fromstring(source.encode("utf-8", "replace"), parser=parser)
+    except (etree.LxmlError, AssertionError) as error:  # lxml asserts on documents without a root
+        raise Unparsable("empty page") from error
+    return tree, "Excessive depth" not in str(parser.error_log)
+
+
+def _text(source: str, tree: "HtmlElement | None", url: str) -> tuple[str, str]:
+    """The article's text and what found it: the precise engine, else its default, else the tolerant one.
+
+    Without a tree only the last is left, which reads any nesting in linear time.
+    """
+    second = _resiliparse(source)
+    if tree is None:
+        return second, _engine("resiliparse")
+    text = _trafilatura(tree, url, precise=True)
+    if len(text) < SECOND_OPINION * len(second):
+        text = _trafilatura(tree, url, precise=False) or text
+    return (text, _engine("trafilatura")) if text else (second, _engine("resiliparse"))
+
+
+def _trafilatura(tree: "HtmlElement", url: str, *, precise: bool) -> str:
+    from trafilatura import extract as read
+
+    try:
+        return read(tree, url=url, include_comments=False, fast=precise, favor_precision=precise) or ""
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - whatever it stumbles over, the second opinion stands
+        return ""
+
+
+def _resiliparse(source: str) -> str:
+    from resiliparse.extract.html2text import extract_plain_text
+
+    return str(
+        extract_plain_text(
+            source, main_content=True, alt_texts=False, links=False, form_fields=False, comments=False
+        )
+    )
+
+
+@cache
+def _engine(name: str) -> str:
+    return f"{name} {version(name)}"
+
+
+def tidy(text: str, *, title: str = "") -> str:
+    """Clean paragraphs separated by one newline, without repetitions and without the title on top."""
+    paragraphs = [clean for line in text.splitlines() if (clean := plain(line, BYTES_LIMIT))]
+    if title and paragraphs and metadata.squash(paragraphs[0]) == metadata.squash(title):
+        del paragraphs[0]
+    return "\n".join(p for p, before in zip(paragraphs, ["", *paragraphs], strict=False) if p != before)
+
+
+def _complete(text: str, said: Metadata, claims: Claims) -> tuple[str, Completeness, str]:
+    """The text to keep, how much of the article it is, and why it is not all."""
+    summary = max(tidy(claims.summary), said.lead, key=len)
+    if not text:
+        found = Completeness.SUMMARY if summary else Completeness.EMPTY
+        return summary, found, "no text on the page"
+    if len(text) < len(tidy(claims.summary)):
+        return tidy(claims.summary), Completeness.SUMMARY, "the page says less than the feed"
+    if wall := WALL.search(text, max(0, len(text) - WALL_PLACE)):
+        before = text[: wall.start()].rpartition("\n")[0]
+        return before or text, Completeness.TEASER, "the text ends at a paywall"
+    if said.paywalled and len(text.split()) < TEASER_WORDS:
+        return text, Completeness.TEASER, "paywalled and short"
+    return text, Completeness.FULL, ""
+
+
+def _speech(title: str, lead: str, text: str) -> str:
+    """What is shown to the language detector: the text, with title and lead where it is short."""
+    return text if len(text) >= language.SAMPLE else "\n".join(filter(None, (text, lead, title)))
+
+
+# ---- address and dates ------------------------------------------------------------------------------
+
+
+def _own_url(canonical: str, url: str) -> str:
+    """The canonical URL, unless it names the home page or another publisher: then the URL that was read."""
+    said, read = urlsplit(canonical), urlsplit(url)
+    if said.path.strip("/") == "" != read.path.strip("/") or not same_family(said.hostname, read.hostname):
+        return url
+    return canonical
+
+
+def same_family(one: str | None, other: str | None) -> bool:
+    """Whether two hosts share their registered domain, or one is the AMP cache's name for the other."""
+    if not one or not other:
+        return False
+    return _domain(one) == _domain(_behind_cache(other))
+
+
+def _behind_cache(host: str) -> str:
+    name, found, _ = host.partition(".cdn.ampproject.org")
+    return name.replace("--", "\0").replace("-", ".").replace("\0", "-") if found else host
+
+
+def _domain(host: str) -> str:
+    """The last two labels; three under the second levels of some countries (co.uk, com.au, asso.fr)."""
+    found = REGISTERED.search(host.lower())
+    return found[0] if found else host
+
+
+def _published(
+    declared: list[tuple[str, datetime]], searched: Iterable[tuple[str, datetime]], now: datetime
+) -> tuple[datetime | None, str, bool]:
+    """When the article appeared, who says so, and whether that is doubtful.
+
+    The first declared date within bounds counts; if all are out of bounds, the first is kept as suspect. Only
+    where none is declared the page is searched.
+    """
+    for source, value in declared or searched:
+        date, suspect = bounded(value, now=now)
+        if date and not suspect:
+            return date, source, source in GUESSES
+    if not declared:
+        return None, "", False
+    source, value = declared[0]
+    date, _ = bounded(value, now=now)
+    return date, source if date else "", True
+
+
+def _declared_dates(said: Metadata, claims: Claims, url: str) -> Iterator[tuple[str, datetime]]:
+    for source, written in said.published:
+        if value := parse_date(written):
+            yield source, value
+    if claims.published:
+        yield "feed", claims.published
+    if found := URL_DAY.search(urlsplit(url).path):
+        year, _, *rest = found.groups()
+        if value := parse_date("-".join([year, *filter(None, rest)])):
+            yield "url", value
+
+
+def _searched_dates(tree: "HtmlElement", now: datetime) -> Iterator[tuple[str, datetime]]:
+    for said in islice(metadata.dates_in_text(tree), TEXT_DATES):
+        if value := parse_date(said):
+            yield "text", value
+    if value := _htmldate(tree, now):
+        yield "htmldate", value
+
+
+def _htmldate(tree: "HtmlElement", fetched_at: datetime) -> datetime | None:
+    from htmldate import find_date
+
+    try:
+        found = find_date(
+            tree, extensive_search=False, original_date=True, max_date=fetched_at.replace(tzinfo=None)
+        )
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - a date it cannot read is no date
+        return None
+    return parse_date(found) if found else None

@@ -1,0 +1,298 @@
+"""The publishers that are watched and the feeds they offer, read from `sources.yaml`.
+
+Checks the file and names what is wrong with it, line by line. Does not fetch a feed or say when to.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pipeline.errors import ConfigError, NotFound, Unparsable
+from pipeline.urls import canonical, keys
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic_core import ErrorDetails
+
+_MAX_PROBLEMS = 20  # in one message: a file that is wrong throughout is wrong in one way
+_MAX_SHOWN = 60  # characters of a value that was found
+_DOMAIN = r"(?!www\.)[a-z0-9-]+(?:\.[a-z0-9-]+)*"
+
+
+@dataclass(frozen=True, slots=True)
+class FeedSource:
+    """A feed and what is known of it. `evidence` says when it was last seen to work, or who lists it."""
+
+    url: str
+    publisher: str  # id
+    section: str = ""
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """A title of the press. `family` is the group that owns it, `country` an ISO 3166-1 code.
+
+    `article_id` is a regular expression whose one group is the number of an article, searched in canonical
+    URLs without their query; empty where they have no number.
+    """
+
+    id: str
+    name: str
+    family: str
+    country: str
+    domains: tuple[str, ...]
+    article_id: str = ""
+    languages: tuple[str, ...] = ("fr",)
+    feeds: tuple[FeedSource, ...] = ()
+
+    def owns(self, host: str) -> bool:
+        """Whether a host ("name" or "name:port") is one of the publisher's domains or below one."""
+        return _rank(self, host) > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All publishers, in the order of the file."""
+
+    publishers: tuple[Publisher, ...]
+
+    def get(self, publisher_id: str) -> Publisher | None:
+        """The publisher with that id, or None: the catalogue may have lost one that the store still knows."""
+        return next((publisher for publisher in self.publishers if publisher.id == publisher_id), None)
+
+    def publisher(self, publisher_id: str) -> Publisher:
+        """The publisher with that id, for people. Raises NotFound, naming the nearest id."""
+        if found := self.get(publisher_id):
+            return found
+        nearest = _nearest(publisher_id, (publisher.id for publisher in self.publishers))
+        raise NotFound(f"no publisher {publisher_id!r}{nearest}", hint="veille sources")
+
+    def publisher_of(self, host: str) -> Publisher | None:
+        """The publisher with the longest domain that a host ("name" or "name:port") is or is below."""
+        best = max(self.publishers, key=lambda publisher: _rank(publisher, host), default=None)
+        return best if best and best.owns(host) else None
+
+    def feeds(self) -> tuple[FeedSource, ...]:
+        return tuple(feed for publisher in self.publishers for feed in publisher.feeds)
+
+
+def _rank(publisher: Publisher, host: str) -> int:
+    """The length of the publisher's longest domain that a host belongs to, 0 if it belongs to none."""
+    name = "." + host.lower().partition(":")[0].rstrip(".")
+    return max((len(domain) for domain in publisher.domains if name.endswith(f".{domain}")), default=0)
+
+
+def _nearest(word: str, words: Iterable[str]) -> str:
+    close = get_close_matches(word, tuple(words), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+# --- reading
+
+_Path = tuple[int | str, ...]  # ("publishers", 3, "feeds", 0, "url")
+_Problem = tuple[_Path, str]
+_Tree = Any  # a yaml.Node, whose stubs lack `id` and `value`
+
+
+def load(path: Path) -> Catalogue:
+    """Read and check a catalogue. Raises ConfigError naming file, line and field of all that is wrong."""
+    from pydantic import ValidationError
+
+    tree, data = _yaml(path)
+    try:
+        publishers = _levels()[0].model_validate(data).model_dump()["publishers"]
+    except ValidationError as error:
+        raise _error(path, tree, [_complaint(problem) for problem in error.errors()]) from error
+    found = tuple(_publisher(entry) for entry in publishers)
+    if problems := [*_repeated(found), *_mistaken(found, publishers)]:
+        raise _error(path, tree, problems)
+    return Catalogue(found)
+
+
+def _publisher(entry: dict[str, Any]) -> Publisher:
+    return Publisher(
+        id=entry["id"],
+        name=entry["name"],
+        family=entry["family"],
+        country=entry["country"],
+        domains=tuple(entry["domains"]),
+        article_id=entry["article_id"],
+        languages=tuple(entry["languages"]),
+        feeds=tuple(FeedSource(publisher=entry["id"], **feed) for feed in entry["feeds"]),
+    )
+
+
+def _yaml(path: Path) -> tuple[_Tree, Any]:
+    """The file as a tree that knows its lines, and as plain values."""
+    import yaml
+
+    try:
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(path.read_text(encoding="utf-8"))
+        tree = loader.get_single_node()
+        if tree is None:
+            raise ConfigError(f"{path}:1: publishers: missing")
+        if problems := list(_named_twice(tree, ())):
+            raise _error(path, tree, problems)
+        return tree, loader.construct_document(tree)
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{path}: no such file", hint="point VEILLE_CONFIG at the folder of sources.yaml"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from error
+
+
+def _named_twice(node: _Tree, path: _Path) -> Iterator[_Problem]:
+    """Keys that a mapping has twice: YAML would silently keep the last."""
+    if node.id == "sequence":
+        for index, child in enumerate(node.value):
+            yield from _named_twice(child, (*path, index))
+    elif node.id == "mapping":
+        seen = set()
+        for key, child in node.value:
+            name = str(key.value)
+            if name in seen:
+                yield (*path, name), "found twice; expected once"
+            seen.add(name)
+            yield from _named_twice(child, (*path, name))
+
+
+def _line(node: _Tree, path: _Path) -> int:
+    """The line of a field, or of the nearest thing around it that is there."""
+    line: int = node.start_mark.line + 1
+    if path and node.id == "sequence":
+        return _line(node.value[path[0]], path[1:])
+    if path and node.id == "mapping":
+        for key, child in reversed(node.value):  # the later of two with one name
+            if key.value == path[0]:
+                return _line(child, path[1:]) if path[1:] else key.start_mark.line + 1
+    return line
+
+
+def _error(path: Path, tree: _Tree, problems: list[_Problem]) -> ConfigError:
+    lines = [
+        f"{path}:{_line(tree, field)}: {_spelt(field)}: {text}" for field, text in problems[:_MAX_PROBLEMS]
+    ]
+    if more := len(problems) - len(lines):
+        lines.append(f"{path}: and {more} more")
+    return ConfigError("\n".join(lines), hint="correct the file, then: veille sources")
+
+
+def _spelt(path: _Path) -> str:
+    """A field for people: publishers[3].feeds[0].url."""
+    return (
+        "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".") or "file"
+    )
+
+
+# --- checking
+
+_EXPECTED = {"model_type": "a mapping", "list_type": "a list", "string_type": "text"}
+
+
+def _complaint(problem: "ErrorDetails") -> _Problem:
+    """An error of pydantic's in our words."""
+    path, kind = problem["loc"], problem["type"]
+    if kind == "extra_forbidden":
+        known = tuple(_levels()[len(path) // 2].model_fields)
+        return path, f"unknown field{_nearest(str(path[-1]), known) or '; known are ' + ', '.join(known)}"
+    if kind == "missing":
+        return path, "missing"
+    found = repr(problem["input"])
+    found = found if len(found) <= _MAX_SHOWN else found[: _MAX_SHOWN - 1] + "…"
+    cause = problem.get("ctx", {}).get("error")
+    return path, f"found {found}; expected {cause or _EXPECTED.get(kind) or problem['msg']}"
+
+
+def _repeated(publishers: tuple[Publisher, ...]) -> Iterator[_Problem]:
+    """What only one may have: an id, a domain, a feed under any spelling of its URL."""
+    seen: dict[tuple[str, str], str] = {}
+    for index, publisher in enumerate(publishers):
+        here: _Path = ("publishers", index)
+        names = [((*here, "id"), ("id", publisher.id))]
+        names += [((*here, "domains", n), ("domain", name)) for n, name in enumerate(publisher.domains)]
+        names += [
+            ((*here, "feeds", n, "url"), ("feed", canonical(feed.url)))
+            for n, feed in enumerate(publisher.feeds)
+        ]
+        for path, name in names:
+            if name in seen:
+                yield path, f"found {name[1]!r} again; expected a {name[0]} once, {seen[name]!r} has it"
+            seen.setdefault(name, publisher.name)
+
+
+def _mistaken(publishers: tuple[Publisher, ...], entries: list[dict[str, Any]]) -> Iterator[_Problem]:
+    """Examples of articles in which the publisher's own pattern finds no number."""
+    for index, (publisher, entry) in enumerate(zip(publishers, entries, strict=True)):
+        example = entry["example"]
+        if example and not (_is_url(example) and len(keys(example, publisher)) > 1):
+            expected = f"an article of {publisher.domains[0]} in which article_id finds a number"
+            yield ("publishers", index, "example"), f"found {example!r}; expected {expected}"
+
+
+def _is_url(value: str) -> bool:
+    try:
+        return bool(canonical(value))
+    except Unparsable:
+        return False
+
+
+def _has_one_group(pattern: str) -> bool:
+    try:
+        return not pattern or re.compile(pattern).groups == 1
+    except (re.error, OverflowError, RecursionError):
+        return False
+
+
+def _like(pattern: str) -> Callable[[str], object]:
+    return re.compile(pattern).fullmatch
+
+
+@cache
+def _levels() -> "tuple[type[BaseModel], ...]":
+    """The shapes of the file, of a publisher and of a feed. Made on first use: pydantic is slow to import."""
+    from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+    def that(holds: Callable[[str], object], expected: str) -> AfterValidator:
+        def check(value: str) -> str:
+            if not holds(value):
+                raise ValueError(expected)
+            return value
+
+        return AfterValidator(check)
+
+    class FeedModel(BaseModel):
+        model_config = ConfigDict(extra="forbid", strict=True)
+        url: Annotated[str, that(_is_url, "an http(s) URL")]
+        section: str = ""
+        evidence: str = ""
+
+    class PublisherModel(BaseModel):
+        model_config = ConfigDict(extra="forbid", strict=True)
+        id: Annotated[str, that(_like("[a-z0-9]+(?:-[a-z0-9]+)*"), "an id of a-z, 0-9 and -")]
+        name: Annotated[str, that(str.strip, "a name")]
+        family: str = ""
+        country: Annotated[str, that(_like("[A-Z]{2}"), "a country's two capital letters")]
+        domains: Annotated[
+            list[Annotated[str, that(_like(_DOMAIN), 'a domain in lower case, without "www." and port')]],
+            Field(min_length=1),
+        ]
+        article_id: Annotated[str, that(_has_one_group, "a regular expression with one group")] = ""
+        example: str = ""  # an article's URL in which `article_id` finds a number
+        languages: list[Annotated[str, that(_like("[a-z]{2,3}"), "a language's ISO 639 code")]] = ["fr"]
+        feeds: list[FeedModel] = []
+
+    class SourcesModel(BaseModel):
+        model_config = ConfigDict(extra="forbid", strict=True)
+        publishers: list[PublisherModel]
+
+    return SourcesModel, PublisherModel, FeedModel

@@ -1,0 +1,80 @@
+"""The application: its commands, put together, and the one place where errors become messages."""
+
+import logging
+import sys
+
+import typer
+
+from pipeline.cli import ingesting, library, tools
+from pipeline.cli.console import error_console
+from pipeline.errors import VeilleError
+
+app = typer.Typer(
+    help="An open watch over the French press.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+feeds = typer.Typer(help="Look into feeds, or take saved ones.", no_args_is_help=True)
+documents = typer.Typer(help="Take articles that are already text.", no_args_is_help=True)
+index = typer.Typer(help="The search index.", no_args_is_help=True)
+runs = typer.Typer(help="Runs and their reports.", invoke_without_command=True)
+
+app.command()(ingesting.demo)
+app.command()(ingesting.ingest)
+app.command()(library.search)
+app.command("show")(library.show_article)
+app.command()(tools.extract)
+app.command()(tools.language)
+app.command()(tools.tag)
+app.command()(tools.compare)
+app.command()(tools.canonical)
+app.add_typer(feeds, name="feeds")
+feeds.command("parse")(tools.parse_feed)
+feeds.command("import")(ingesting.import_feeds)
+app.add_typer(documents, name="documents")
+documents.command("import")(ingesting.import_documents)
+app.command()(library.sources)
+app.command()(library.topics)
+app.add_typer(index, name="index")
+index.command("rebuild")(library.rebuild_index)
+index.command("check")(library.check_index)
+app.command()(library.status)
+app.add_typer(runs, name="runs")
+runs.callback()(library.list_runs)
+runs.command("show")(library.show_run)
+app.command()(library.doctor)
+
+
+def run() -> None:
+    """Run a command; turn what goes wrong into one message and an exit code."""
+    try:
+        app(standalone_mode=False)
+    except VeilleError as error:
+        logging.getLogger("pipeline").exception("%s", type(error).__name__)
+        _complain(str(error), error.hint)
+    except typer.Exit as error:
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        _complain("interrupted; what was done is kept", "run the same command again to go on", code=130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)
+    except Exception as error:
+        import click
+
+        if isinstance(error, click.ClickException):
+            error.show()
+            sys.exit(error.exit_code)
+        logging.getLogger("pipeline").exception("bug")
+        raise
+
+
+def _complain(message: str, hint: str, code: int = 1) -> None:
+    error_console().print(f"veille: {message}", style="bold red", highlight=False, markup=False)
+    if hint:
+        error_console().print(f"  → {hint}", highlight=False, markup=False)
+    sys.exit(code)

@@ -1,0 +1,35 @@
+"""`python -m pipeline.offspring PROGRAM …`: run a Python program that does not outlive its parent.
+
+Does not restart or watch anything else. The parent may die of SIGKILL, which no handler of its own survives;
+so the child looks for itself.
+"""
+
+import os
+import runpy
+import sys
+import threading
+import time
+
+LOOK_EVERY = 0.5  # seconds
+
+
+def die_with_parent() -> None:
+    """End this process, hard, once the one that started it is gone."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_EVERY)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+if __name__ == "__main__":
+    die_with_parent()
+    sys.argv = sys.argv[1:]
+    if sys.argv[0] == "-m":
+        sys.argv = sys.argv[1:]
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    else:
+        runpy.run_path(sys.argv[0], run_name="__main__")

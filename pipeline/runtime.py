@@ -1,0 +1,156 @@
+"""The running parts of Veille: the only place where engines are chosen.
+
+Everything is opened when it is first needed and closed in the end; nothing here decides what is done.
+"""
+
+import contextlib
+import os
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
+
+from pipeline import catalogue
+from pipeline.catalogue import Catalogue
+from pipeline.errors import ConfigError
+from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.archive import Archive
+    from pipeline.fetch import Fetcher
+    from pipeline.search import Index
+    from pipeline.store import Store
+    from pipeline.store.embedded import Embedded
+    from pipeline.store.leases import Keeper
+    from pipeline.topics import Rule, Tagger
+    from pipeline.workers import Workers
+
+DATABASE = "veille"
+
+
+class Runtime:
+    """Use as a context manager. Open the parts that threads will share before starting the threads."""
+
+    def __init__(self, settings: Settings, *, workers: int | None = None) -> None:
+        """`workers`: how many CPU workers at most; one a core by default."""
+        self.settings = settings
+        self._workers = workers or len(os.sched_getaffinity(0))
+        self._open = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._open.close()
+
+    def now(self) -> datetime:
+        """The time by which things are due; a demonstration may shift it."""
+        return datetime.now(UTC) + timedelta(seconds=self.settings.clock_offset)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The publishers and their feeds."""
+        return catalogue.load(self.settings.config / "sources.yaml")
+
+    @cached_property
+    def embedded(self) -> "Embedded":
+        """The embedded PostgreSQL, up for as long as this process uses it."""
+        from pipeline.store.embedded import Embedded
+
+        return self._open.enter_context(Embedded(self.settings.home / "postgres"))
+
+    @cached_property
+    def database_url(self) -> str:
+        """Where the store lives: the server that is named, else the embedded one."""
+        if self.settings.database_url:
+            return self.settings.database_url
+        self.embedded.create_database(DATABASE)
+        return self.embedded.url(DATABASE)
+
+    @cached_property
+    def store(self) -> "Store":
+        """The open store, with the schema that this version needs.
+
+        An embedded schema, or an empty server, is brought up to date; an older schema on a server belongs to
+        whoever runs it: that raises ConfigError.
+        """
+        from pipeline.store.migrations import HEAD
+
+        store = self._connected
+        version = store.schema_version()
+        if self.settings.database_url and version not in ("", HEAD):
+            raise ConfigError(
+                f"the database has schema {version}, this Veille needs {HEAD}",
+                hint="stop all other Veille processes, then run: veille doctor --migrate",
+            )
+        store.migrate()
+        return store
+
+    def migrate(self) -> None:
+        """Bring the schema up to date, whoever it belongs to."""
+        self._connected.migrate()
+
+    @cached_property
+    def _connected(self) -> "Store":
+        from pipeline.store import Store
+
+        store = Store(self.database_url, clock=self.now, lease_seconds=self.settings.lease_seconds)
+        self._open.callback(store.close)
+        return store
+
+    @cached_property
+    def keeper(self) -> "Keeper":
+        """Renews this process's leases."""
+        from pipeline.store.leases import Keeper
+
+        keeper = Keeper(self.store)
+        self._open.callback(keeper.close)
+        return keeper
+
+    @cached_property
+    def archive(self) -> "Archive":
+        """The WARC archive."""
+        from pipeline.archive import Archive
+
+        archive = Archive(self.settings.archive)
+        self._open.callback(archive.close)
+        return archive
+
+    @cached_property
+    def fetcher(self) -> "Fetcher":
+        """All outgoing HTTP."""
+        from pipeline.fetch import Fetcher
+
+        settings = self.settings
+        return self._open.enter_context(
+            Fetcher(allow_hosts=settings.allow_hosts, user_agent=settings.user_agent)
+        )
+
+    @cached_property
+    def workers(self) -> "Workers":
+        """The killable CPU workers."""
+        from pipeline.workers import Workers
+
+        return self._open.enter_context(Workers(self._workers))
+
+    @cached_property
+    def rules(self) -> "tuple[Rule, ...]":
+        """The topics' rules."""
+        from pipeline import topics
+
+        return topics.load(self.settings.config / "topics")
+
+    @cached_property
+    def tagger(self) -> "Tagger":
+        """The rules, compiled."""
+        from pipeline import topics
+
+        return topics.compile_rules(self.rules)
+
+    @cached_property
+    def index(self) -> "Index":
+        """The search index."""
+        from pipeline.search.tantivy import TantivyIndex
+
+        index = TantivyIndex(self.settings.home / "index")
+        self._open.callback(index.close)
+        return index

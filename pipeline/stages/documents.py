@@ -1,0 +1,103 @@
+"""Articles that come as finished text: they enter at DEDUPLICATE, without a page.
+
+Does not fetch anything.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+
+from pipeline import fingerprints, urls
+from pipeline.dates import parse_date
+from pipeline.errors import Unparsable
+from pipeline.language import detect
+from pipeline.model import Article, Completeness, Outcome, Stage
+from pipeline.runtime import Runtime
+from pipeline.store import Transaction, entries
+
+BATCH = 200
+ENGINE = "import"
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """One article as it was handed in."""
+
+    canonical_url: str
+    url: str
+    publisher: str
+    article: Article
+
+
+def parse(line: bytes) -> Finished:
+    """Check one line of NDJSON. Raises Unparsable, or what `urls.canonical` raises, with the reason."""
+    try:
+        record = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise Unparsable(f"not JSON: {error}") from error
+    if not isinstance(record, dict):
+        raise Unparsable("a JSON object is expected")
+    fields = {
+        name: record.get(name) or "" for name in ("url", "title", "text", "published", "publisher", "lead")
+    }
+    wrong = [name for name, value in fields.items() if not isinstance(value, str)]
+    if wrong or not fields["url"] or not fields["text"]:
+        raise Unparsable(f"url and text are needed, and strings; wrong: {', '.join(wrong) or 'empty'}")
+    published = parse_date(fields["published"]) if fields["published"] else None
+    language, confidence = detect(fields["text"])
+    article = Article(
+        url=fields["url"],
+        title=fields["title"],
+        lead=fields["lead"],
+        text=fields["text"],
+        language=language,
+        language_confidence=confidence,
+        completeness=Completeness.FULL,
+        published=published,
+        date_source="import" if published else "",
+        engine=ENGINE,
+    )
+    return Finished(urls.canonical(fields["url"]), fields["url"], fields["publisher"], article)
+
+
+def take(runtime: Runtime, run: str, batch: Sequence[Finished]) -> None:
+    """Write these articles; offering one again with the same text changes nothing."""
+    now = runtime.now()
+    with runtime.store.transaction("documents") as tx:
+        for finished in sorted(batch, key=lambda finished: finished.canonical_url):
+            _take(runtime, tx, run, finished, now)
+
+
+def _take(runtime: Runtime, tx: Transaction, run: str, finished: Finished, now: datetime) -> None:
+    host = urls.host_of(finished.canonical_url)
+    known = runtime.catalogue.publisher_of(host)
+    publisher = finished.publisher or (known.id if known else host)
+    entry_id, revision = entries.add_document(
+        tx,
+        canonical_url=finished.canonical_url,
+        url=finished.url,
+        host=host,
+        publisher=publisher,
+        run=run,
+        at=now,
+    )
+    article = finished.article
+    digest = fingerprints.digest(article.title, f"{article.lead}\n{article.text}")
+    latest = entries.latest_revision(tx, entry_id)
+    if latest and latest.digest == digest:
+        return
+    entries.save_revision(tx, entry_id, revision + 1, article, digest=digest, page_id=None, read_at=now)
+    source = runtime.catalogue.get(publisher)
+    if article.language in ("und", *(source.languages if source else ("fr",))):
+        entries.requeue(tx, entry_id, at=now)
+    elif latest is None:
+        entries.move(
+            tx,
+            entry_id,
+            Stage.DONE,
+            due_at=None,
+            reason=f"its language is {article.language}",
+            outcome=Outcome.NOT_FRENCH,
+        )

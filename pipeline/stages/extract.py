@@ -1,0 +1,166 @@
+"""The stage EXTRACT: a page becomes an article, or what the feed says stands in for it.
+
+Does not compare articles with each other. The work is done in killable workers; a page that kills or
+outlasts its worker still gives an article from the feed's title and summary.
+"""
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from pipeline import articles as reading
+from pipeline import fingerprints
+from pipeline.errors import NotFound, Unparsable
+from pipeline.model import Article, Claims, Completeness, Outcome, PageFate, Stage
+from pipeline.runtime import Runtime
+from pipeline.stages.rereading import next_reading
+from pipeline.store import Transaction, entries
+from pipeline.store.entries import EntryRow, PageRow, RevisionRow
+
+BATCH = 16  # entries a claim: some 2 s of work
+_POORER = (Completeness.TEASER, Completeness.SUMMARY, Completeness.EMPTY)
+_FATE = {
+    Completeness.FULL: PageFate.FULL,
+    Completeness.TEASER: PageFate.TEASER,
+    Completeness.SUMMARY: PageFate.TEASER,  # the page held less than the feed's summary
+    Completeness.EMPTY: PageFate.TEASER,
+}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read of one entry: the article, and the page's fate as it turned out."""
+
+    entry: EntryRow
+    page: PageRow
+    article: Article | None  # None: neither page nor feed says anything
+    fate: PageFate
+    reason: str
+
+
+def work(runtime: Runtime, run: str, token: int, rows: Sequence[EntryRow]) -> None:
+    """Read these entries' pages and write their revisions."""
+    with ThreadPoolExecutor(runtime.workers.count, thread_name_prefix="extract") as pool:
+        readings = list(pool.map(lambda row: _read(runtime, row), rows))
+    with runtime.store.transaction("extract") as tx:
+        held = entries.held(tx, [row.id for row in rows], token=token)
+        for reading_ in readings:
+            if reading_.entry.id in held:
+                _write(runtime, tx, reading_)
+    for done in readings:
+        log.info(
+            "extracted",
+            extra={
+                "run": run,
+                "host": done.entry.host,
+                "entry": done.entry.id,
+                "fate": str(done.fate),
+                "language": done.article.language if done.article else "",
+            },
+        )
+
+
+def _read(runtime: Runtime, entry: EntryRow) -> Reading:
+    assert entry.page_id is not None
+    with runtime.store.transaction("read") as tx:
+        page = entries.page(tx, entry.page_id)
+        claims = entries.claims(tx, entry.id)
+    if page.pointer is None:
+        return _from_claims(page, entry, claims, PageFate(page.fate), "")
+    try:
+        _, body = runtime.archive.read(page.pointer)
+        article = runtime.workers.run(
+            "extract",
+            {
+                "html": body,
+                "url": page.url,
+                "fetched_at": page.fetched_at,
+                "claims": claims,
+                "content_type": page.content_type,
+            },
+        )
+        assert isinstance(article, Article)
+    except (Unparsable, NotFound) as error:
+        return _from_claims(page, entry, claims, PageFate.UNPARSABLE, str(error))
+    if article.completeness is Completeness.EMPTY and claims.summary:
+        return _from_claims(page, entry, claims, PageFate.TEASER, article.completeness_reason)
+    return Reading(entry, page, article, _FATE[article.completeness], article.completeness_reason)
+
+
+def _from_claims(page: PageRow, entry: EntryRow, claims: Claims, fate: PageFate, reason: str) -> Reading:
+    if not claims.title and not claims.summary:
+        return Reading(entry, page, None, fate, reason or "neither the page nor the feed says anything")
+    article = reading.from_claims(claims, url=entry.url, fetched_at=page.fetched_at)
+    return Reading(entry, page, article, fate, reason)
+
+
+def _write(runtime: Runtime, tx: Transaction, done: Reading) -> None:
+    """Write the revision, if the reading brought one, and send the entry on."""
+    entry, article = done.entry, done.article
+    latest = entries.latest_revision(tx, entry.id)
+    if article is None or _is_poorer(article, latest):
+        _nothing_new(runtime, tx, done, latest)
+        return
+    digest = fingerprints.digest(article.title, f"{article.lead}\n{article.text}")
+    again = latest is not None and latest.page_id == done.page.id
+    if latest and not again and latest.digest == digest:
+        _nothing_new(runtime, tx, done, latest)
+        return
+    number = latest.number + (0 if again else 1) if latest else 1
+    entries.save_revision(
+        tx, entry.id, number, article, digest=digest, page_id=done.page.id, read_at=done.page.fetched_at
+    )
+    if _admitted(runtime, entry, article) or entry.article_id is not None:
+        entries.move(
+            tx, entry.id, Stage.DEDUPLICATE, due_at=runtime.now(), reason=done.reason, fate=done.fate
+        )
+        return
+    entries.set_page_outcome(tx, done.page.id, Outcome.NOT_FRENCH, done.fate)
+    entries.move(
+        tx,
+        entry.id,
+        Stage.DONE,
+        due_at=None,
+        reason=f"its language is {article.language}",
+        fate=done.fate,
+        outcome=Outcome.NOT_FRENCH,
+    )
+
+
+def _nothing_new(runtime: Runtime, tx: Transaction, done: Reading, latest: RevisionRow | None) -> None:
+    """The reading ends here: the text is the same, or poorer than what is kept, or there is none at all."""
+    entry = done.entry
+    if latest is None:
+        entries.set_page_outcome(tx, done.page.id, Outcome.FAILED, done.fate)
+        entries.move(
+            tx,
+            entry.id,
+            Stage.DONE,
+            due_at=None,
+            reason=done.reason,
+            fate=done.fate,
+            outcome=Outcome.FAILED,
+        )
+        return
+    entries.set_page_outcome(tx, done.page.id, Outcome.UNCHANGED, done.fate)
+    unchanged = entry.unchanged + 1
+    due_at = next_reading(runtime, tx, entry, unchanged)
+    entries.end_reading(tx, entry.id, due_at=due_at, priority=2, unchanged=unchanged, outcome=None)
+
+
+def _is_poorer(article: Article, latest: RevisionRow | None) -> bool:
+    """Whether the page shows less than it once did, as when a paywall closes: the full text is kept."""
+    return (
+        latest is not None
+        and latest.article.completeness is Completeness.FULL
+        and article.completeness in _POORER
+    )
+
+
+def _admitted(runtime: Runtime, entry: EntryRow, article: Article) -> bool:
+    """Whether the article's language is one that its source is read for. What cannot be told is kept."""
+    publisher = runtime.catalogue.get(entry.publisher)
+    return article.language in ("und", *(publisher.languages if publisher else ("fr",)))

@@ -1,0 +1,261 @@
+"""The stage FETCH: pages, host by host.
+
+Does not read what is in a page. The unit of work is the host: a worker leases one, asks for its due pages
+one after another, and commits each before it asks for the next.
+"""
+
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pipeline import failpoints, schedule
+from pipeline.errors import BlockedAddress, Busy, Permanent, TimedOut, TooLarge, Transient, VeilleError
+from pipeline.model import Outcome, PageFate, Stage
+from pipeline.responses import Fetched, Response
+from pipeline.runtime import Runtime
+from pipeline.stages.rereading import next_reading
+from pipeline.stages.turns import HostPaused, LeaseLost, RobotsDisallowed, RobotsUnreadable, Turns, turns
+from pipeline.store import Transaction, entries, hosts
+from pipeline.store.entries import EntryRow
+
+PAGE_CAP = 10 << 20  # bytes, decoded; the largest of 1 465 real press pages has 4 MB
+THREADS = 8  # hosts asked side by side by one process
+AT_ONCE = 10  # entries leased with a host: 10 s of work at the usual gap, well inside a lease
+_FORBIDDEN = frozenset({401, 402, 403, 405, 406, 407, 451})
+_GONE = frozenset({404, 410})
+_LATER = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
+_PAGES = ("text/html", "application/xhtml+xml", "text/plain", "")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How one fetch ended for good: the page's fate, and where the entry goes."""
+
+    fate: PageFate
+    reason: str = ""
+    outcome: Outcome | None = None  # set: the entry is done; None: it goes on to EXTRACT
+
+
+def drain(runtime: Runtime, run: str, *, shard: int = 0, shards: int = 1, seconds: float = 1200.0) -> None:
+    """Fetch all pages due in this shard of hosts, until none is left or the time is over.
+
+    Pages held by another worker are waited for, so that a crashed one's are taken over.
+    """
+    runtime.store, runtime.keeper, runtime.fetcher, runtime.archive  # noqa: B018  opened before the threads start
+    ends = time.monotonic() + seconds
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="fetch") as pool:
+        for done in [pool.submit(_work, runtime, run, shard, shards, ends) for _ in range(THREADS)]:
+            done.result()
+
+
+def _work(runtime: Runtime, run: str, shard: int, shards: int, ends: float) -> None:
+    """Lease one host after another for as long as pages are due."""
+    while time.monotonic() < ends:
+        with turns(runtime) as mine:
+            with runtime.store.transaction("claim_host") as tx:
+                host = hosts.claim_with_entries(
+                    tx,
+                    token=mine.token,
+                    shard=shard,
+                    shards=shards,
+                    now=runtime.now(),
+                    lease=runtime.store.lease_seconds,
+                )
+            if host:
+                mine.took(host)
+                _work_host(runtime, run, mine, host, ends)
+                continue
+        with runtime.store.transaction("pending") as tx:
+            left = entries.pending(
+                tx, [Stage.FETCH, Stage.DONE], now=runtime.now(), shard=shard, shards=shards
+            )
+        if not left.free and not left.held:
+            return
+        time.sleep(min(0.25, left.seconds or 0.25))
+
+
+def _work_host(runtime: Runtime, run: str, mine: Turns, host: str, ends: float) -> None:
+    while time.monotonic() < ends:
+        try:
+            mine.hold(host)  # a redirect may have led elsewhere
+            with runtime.store.transaction("claim") as tx:
+                rows = entries.claim_of_host(
+                    tx,
+                    host,
+                    token=mine.token,
+                    lease=runtime.store.lease_seconds,
+                    now=runtime.now(),
+                    limit=AT_ONCE,
+                )
+            for row in rows:
+                _fetch(runtime, run, mine, row)
+        except (Busy, LeaseLost) as error:
+            log.info("host left to another worker", extra={"host": host, "why": str(error)})
+            return
+        if not rows:
+            return
+
+
+def _fetch(runtime: Runtime, run: str, mine: Turns, entry: EntryRow) -> None:
+    """Ask for one page and write what came of it."""
+    with runtime.store.transaction("validators") as tx:
+        etag, last_modified = entries.validators(tx, entry.id) if entry.revision else ("", "")
+    try:
+        fetched = runtime.fetcher.follow(
+            entry.url, cap=PAGE_CAP, admit=mine.admit, etag=etag, last_modified=last_modified
+        )
+        failpoints.reach("after_fetch")
+        mine.done()
+        ending = judge(fetched)
+    except (Busy, LeaseLost):
+        raise
+    except Transient as error:
+        mine.done()
+        _later(runtime, run, mine, entry, error)
+    except Permanent as error:
+        mine.done()
+        _write(runtime, run, mine, entry, _ending(error), None)
+    else:
+        if ending is None:
+            answer = Transient(_said(fetched.response), retry_after=fetched.response.retry_after)
+            _later(runtime, run, mine, entry, answer, status=fetched.response.status)
+        else:
+            _write(runtime, run, mine, entry, ending, fetched)
+
+
+def judge(fetched: Fetched) -> Ending | None:  # noqa: PLR0911  a table, read from top to bottom
+    """What the answer means for the entry; None: ask again later."""
+    response = fetched.response
+    status = response.status
+    said = _said(response)
+    if status == 304:  # noqa: PLR2004  Not Modified
+        return Ending(PageFate.FULL, outcome=Outcome.UNCHANGED)
+    if 200 <= status < 300:  # noqa: PLR2004
+        if response.truncated:
+            return None
+        kind = response.content_type.partition(";")[0].strip().lower()
+        if kind not in _PAGES:
+            return Ending(PageFate.UNPARSABLE, f"not a page but {kind}", Outcome.NOT_ARTICLE)
+        return Ending(PageFate.FULL)
+    if status in _GONE:
+        return Ending(PageFate.GONE, said, Outcome.FAILED)
+    if status in _LATER:
+        return None
+    return Ending(PageFate.FORBIDDEN if status in _FORBIDDEN else PageFate.UNPARSABLE, said)
+
+
+def _ending(error: Permanent) -> Ending:
+    """What an error that will come again means for the entry."""
+    if isinstance(error, BlockedAddress):
+        return Ending(PageFate.ADDRESS_REFUSED, str(error), Outcome.FAILED)
+    if isinstance(error, RobotsDisallowed):
+        return Ending(PageFate.ROBOTS, str(error))
+    return Ending(PageFate.TOO_LARGE if isinstance(error, TooLarge) else PageFate.UNPARSABLE, str(error))
+
+
+def _later(
+    runtime: Runtime, run: str, mine: Turns, entry: EntryRow, error: Transient, *, status: int | None = None
+) -> None:
+    """Try again when it is time; after the last attempt go on with what the feed says."""
+    now = runtime.now()
+    not_asked = isinstance(error, RobotsUnreadable | HostPaused)
+    if error.retry_after and not not_asked:
+        mine.pause(error.retry_after)
+        with runtime.store.transaction("postpone") as tx:
+            until = now + timedelta(seconds=error.retry_after)
+            entries.postpone(tx, entry.host, until=until, reason=str(error))
+    if entry.revision:
+        _write(runtime, run, mine, entry, Ending(_fate_of(error), str(error), Outcome.UNCHANGED), None)
+        return
+    attempts = entry.attempts + (0 if not_asked else 1)
+    due_at = (
+        now + timedelta(seconds=error.retry_after or 0)
+        if not_asked
+        else schedule.next_attempt(attempts, now=now, retry_after=error.retry_after)
+    )
+    if due_at is None:
+        _write(runtime, run, mine, entry, Ending(_fate_of(error), f"{error} ({attempts} times)"), None)
+        return
+    log.info(
+        "fetch later",
+        extra={"run": run, "host": entry.host, "entry": entry.id, "why": str(error), "status": status},
+    )
+    with runtime.store.transaction("fetch_later") as tx:
+        if entries.held(tx, [entry.id], token=mine.token):
+            entries.move(tx, entry.id, Stage.FETCH, due_at=due_at, reason=str(error), attempts=attempts)
+
+
+def _write(  # noqa: PLR0917  what was asked, and what came of it
+    runtime: Runtime, run: str, mine: Turns, entry: EntryRow, ending: Ending, fetched: Fetched | None
+) -> None:
+    """Keep the page, note the reading, and send the entry on, in one transaction."""
+    now = runtime.now()
+    response = fetched.response if fetched else None
+    pointer = None
+    if fetched and ending.fate is PageFate.FULL and ending.outcome is None:
+        pointer = runtime.archive.append([*fetched.hops, fetched.response])[-1]
+        failpoints.reach("after_archive")
+    with runtime.store.transaction("fetch") as tx:
+        if not entries.held(tx, [entry.id], token=mine.token):
+            return
+        page = entries.add_page(
+            tx,
+            entry.id,
+            run=run,
+            at=now,
+            url=fetched.url if fetched else entry.url,
+            status=response.status if response else None,
+            fate=ending.fate,
+            content_type=response.content_type if response else "",
+            etag=response.etag if response else "",
+            last_modified=response.last_modified if response else "",
+            pointer=pointer,
+        )
+        if entry.revision and pointer is None:
+            _keep_text(runtime, tx, entry, page, ending)
+        elif ending.outcome:
+            entries.set_page_outcome(tx, page, ending.outcome)
+            entries.move(
+                tx,
+                entry.id,
+                Stage.DONE,
+                due_at=None,
+                reason=ending.reason,
+                fate=ending.fate,
+                page_id=page,
+                outcome=ending.outcome,
+            )
+        else:
+            entries.move(
+                tx, entry.id, Stage.EXTRACT, due_at=now, reason=ending.reason, fate=ending.fate, page_id=page
+            )
+    log.info(
+        "fetched",
+        extra={"run": run, "host": entry.host, "entry": entry.id, "fate": str(ending.fate)}
+        | ({"status": response.status, "bytes": len(response.raw_body)} if response else {}),
+    )
+
+
+def _keep_text(runtime: Runtime, tx: Transaction, entry: EntryRow, page: int, ending: Ending) -> None:
+    """A page read again brought nothing that is better than the text there is."""
+    entries.set_page_outcome(tx, page, Outcome.UNCHANGED)
+    unchanged = entry.unchanged + 1
+    end = ending.fate in (PageFate.GONE, PageFate.ADDRESS_REFUSED)
+    due_at = None if end else next_reading(runtime, tx, entry, unchanged)
+    entries.end_reading(
+        tx, entry.id, due_at=due_at, priority=2, unchanged=unchanged, outcome=None, reason=ending.reason
+    )
+
+
+def _fate_of(error: VeilleError) -> PageFate:
+    return PageFate.TIMED_OUT if isinstance(error, TimedOut) else PageFate.NOT_FETCHED
+
+
+def _said(response: Response) -> str:
+    if response.truncated:
+        return "the page was cut off on its way"
+    return f"the server answered {response.status} {response.reason}".rstrip()

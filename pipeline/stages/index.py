@@ -1,0 +1,115 @@
+"""The last stage: the outbox is drained into the search index.
+
+Does not change articles. Documents are read at their current version after they were claimed, written,
+and struck from the outbox only if that version is still the current one: what was saved meanwhile stays.
+"""
+
+import itertools
+import logging
+import time
+from collections.abc import Iterator
+
+from pipeline import failpoints, search
+from pipeline.errors import NotFound
+from pipeline.model import Document
+from pipeline.runtime import Runtime
+from pipeline.store import INDEX, articles, leases, outbox
+
+BATCH = 500  # documents a commit of the index
+HOLD_SECONDS = 5.0  # the longest that one writer keeps the others waiting
+WAIT_SECONDS = 30.0
+
+log = logging.getLogger(__name__)
+
+
+def drain(runtime: Runtime, run: str) -> int:
+    """Write all dirty documents, for everybody; return how many.
+
+    Raises Busy if the index is not free within WAIT_SECONDS.
+    """
+    written = 0
+    while True:
+        with runtime.store.session_lock(INDEX, wait_seconds=WAIT_SECONDS):
+            ends = time.monotonic() + HOLD_SECONDS
+            batches = itertools.takewhile(bool, (_write_batch(runtime) for _ in itertools.count()))
+            for size in batches:
+                written += size
+                if time.monotonic() > ends:
+                    break
+            else:
+                break
+    if written:
+        log.info("indexed", extra={"run": run, "documents": written})
+    return written
+
+
+def rebuild(runtime: Runtime) -> int:
+    """Make the index anew from the store, while others use it; return how many documents it has."""
+    total = 0
+
+    def batches() -> Iterator[list[Document]]:
+        nonlocal total
+        after = 0
+        while True:
+            with runtime.store.transaction("rebuild") as tx:
+                ids = articles.all_ids(tx, after=after, limit=BATCH)
+                documents, _ = articles.documents(tx, ids, runtime.catalogue)
+            if not ids:
+                return
+            after = ids[-1]
+            total += len(documents)
+            yield documents
+
+    search.rebuild(
+        runtime.index,
+        batches(),
+        lock=lambda: runtime.store.session_lock(INDEX, wait_seconds=WAIT_SECONDS),
+    )
+    return total
+
+
+def differences(runtime: Runtime) -> dict[str, list[str]]:
+    """How the index differs from the store: ids that are missing, left over, or of another version.
+
+    What still waits in the outbox is no difference.
+    """
+    with runtime.store.transaction("check") as tx:
+        stored = articles.versions(tx)
+        waiting = outbox.waiting(tx)
+    held = runtime.index.versions()
+    return {
+        "missing": sorted(stored.keys() - held.keys() - waiting),
+        "left over": sorted(held.keys() - stored.keys() - waiting),
+        "another version": sorted(
+            id_ for id_ in stored.keys() & held.keys() - waiting if stored[id_] != held[id_]
+        ),
+    }
+
+
+def ensure(runtime: Runtime) -> None:
+    """Make the index if there is none yet."""
+    try:
+        runtime.index.count()
+    except NotFound:
+        rebuild(runtime)
+
+
+def _write_batch(runtime: Runtime) -> int:
+    """Write one batch, under the index's lock; return its size."""
+    store = runtime.store
+    with store.transaction("claim") as tx:
+        token = leases.new_token(tx)
+        ids = outbox.claim(tx, token=token, lease=store.lease_seconds, now=runtime.now(), limit=BATCH)
+    if not ids:
+        return 0
+    with runtime.keeper.keep(token):
+        with store.transaction("read") as tx:
+            living, dead = articles.documents(tx, ids, runtime.catalogue)
+        refused = {refusal.id: refusal.reason for refusal in runtime.index.put(living)}
+        runtime.index.delete([str(id_) for id_, _ in dead])
+        failpoints.reach("after_index_write")
+        with store.transaction("acknowledge") as tx:
+            outbox.quarantine(tx, {int(id_): reason for id_, reason in refused.items()})
+            taken = {int(document.id): document.version for document in living if document.id not in refused}
+            outbox.acknowledge(tx, taken | dict(dead))
+    return len(ids)

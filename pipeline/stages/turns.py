@@ -1,0 +1,210 @@
+"""Turns: a worker's right to ask a host, one worker at a time, with a gap, as its robots.txt allows.
+
+Does not fetch pages; it is the gate that `Fetcher.follow` calls before every request, redirects included.
+"""
+
+import contextlib
+import logging
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from pipeline.errors import Busy, Permanent, Transient
+from pipeline.robots import Rules
+from pipeline.runtime import Runtime
+from pipeline.schedule import ROBOTS_FINAL_AFTER
+from pipeline.store import hosts, leases
+from pipeline.urls import host_of
+
+ROBOTS_CAP = 500 << 10  # bytes; RFC 9309 asks for at least this much
+ROBOTS_AGE = timedelta(hours=24)  # RFC 9309: cached no longer than a day
+ROBOTS_RETRY = timedelta(minutes=30)
+CRAWL_DELAY_AT_MOST = 120.0  # seconds
+WAIT_AT_MOST = CRAWL_DELAY_AT_MOST + 5.0
+HOST_WAIT = 90.0  # seconds for another worker's turn to end: a lease and a half
+
+log = logging.getLogger(__name__)
+
+
+class RobotsDisallowed(Permanent):
+    """robots.txt keeps this URL from us."""
+
+    code = "robots"
+
+
+class RobotsUnreadable(Transient):
+    """robots.txt cannot be read for now, so nothing of the host may be."""
+
+    code = "robots_unreadable"
+
+
+class HostPaused(Transient):
+    """The host asked to be left alone for longer than a worker waits."""
+
+    code = "host_paused"
+
+
+class LeaseLost(Transient):
+    """Another worker took over while this one was held up; it writes nothing more."""
+
+    code = "lease_lost"
+
+
+class Turns:
+    """Holds at most one host at a time, under one token, until the block ends."""
+
+    def __init__(self, runtime: Runtime, token: int) -> None:
+        self._runtime = runtime
+        self._store = runtime.store
+        self.token = token
+        self.host = ""
+        self._rules: dict[str, Rules] = {}
+
+    def hold(self, host: str) -> None:
+        """Hold this host and no other. Raises Busy if another worker keeps it for too long."""
+        if host == self.host:
+            return
+        self.give_back()
+        ends = time.monotonic() + HOST_WAIT
+        while True:
+            with self._store.transaction("hold") as tx:
+                if hosts.claim(tx, host, token=self.token, lease=self._store.lease_seconds):
+                    self.host = host
+                    return
+            if time.monotonic() > ends:
+                raise Busy(f"another worker is asking {host}")
+            time.sleep(0.2)
+
+    def took(self, host: str) -> None:
+        """The host was claimed under this token already."""
+        self.host = host
+
+    def give_back(self) -> None:
+        """Hold no host."""
+        if self.host:
+            with self._store.transaction("give_back") as tx:
+                hosts.give_back(tx, self.host, token=self.token)
+            self.host = ""
+
+    def admit(self, url: str) -> None:
+        """Wait for the turn to ask `url`.
+
+        Raises RobotsDisallowed, RobotsUnreadable (with the time to wait), Busy or LeaseLost.
+        """
+        self.hold(host_of(url))
+        if not self._rules_of(url).allows(url):
+            raise RobotsDisallowed(f"robots.txt of {self.host} keeps {url} from robots")
+        self._wait()
+
+    def done(self) -> None:
+        """The answer is in: the gap to the next request counts from here."""
+        if self.host:
+            with self._store.transaction("asked") as tx:
+                hosts.asked(tx, self.host, token=self.token, gap=self._gap())
+
+    def pause(self, seconds: float) -> None:
+        """Leave the host alone for so long, as it asked."""
+        with self._store.transaction("pause") as tx:
+            hosts.pause(tx, self.host, seconds=seconds)
+
+    def _wait(self) -> None:
+        while True:
+            with self._store.transaction("turn") as tx:
+                seconds = hosts.wait_seconds(tx, self.host, token=self.token)
+                if seconds is None:
+                    raise LeaseLost(f"another worker has taken over {self.host}")
+                if seconds <= 0:
+                    hosts.asked(tx, self.host, token=self.token, gap=self._gap())
+                    return
+            if seconds > WAIT_AT_MOST:
+                raise HostPaused(f"{self.host} asked to be left alone", retry_after=seconds)
+            time.sleep(min(seconds, 5.0))
+
+    def _gap(self) -> float:
+        """Seconds between two requests to the host held."""
+        settings = self._runtime.settings
+        rules = self._rules.get(self.host)
+        delay = min(rules.crawl_delay or 0.0, CRAWL_DELAY_AT_MOST) if rules else 0.0
+        gap = settings.host_gap_seconds
+        if not settings.allows(self.host):
+            gap = max(gap, 1.0)
+        return max(gap, delay)
+
+    def _rules_of(self, url: str) -> Rules:
+        if self.host not in self._rules:
+            self._rules[self.host] = self._read_rules(url)
+        return self._rules[self.host]
+
+    def _read_rules(self, url: str) -> Rules:
+        now = self._runtime.now()
+        with self._store.transaction("robots") as tx:
+            row = hosts.robots(tx, self.host)
+        rules = Rules.parse(row.status, row.body)
+        age = ROBOTS_AGE if rules.readable else ROBOTS_RETRY
+        if row.at is None or not timedelta(0) <= now - row.at < age:
+            row = self._fetch_rules(url, now)
+            rules = Rules.parse(row.status, row.body)
+        if not rules.readable:
+            self._refuse_for_now(row, now)
+        if rules.crawl_delay and rules.crawl_delay > CRAWL_DELAY_AT_MOST:
+            log.warning(
+                "crawl-delay above what is obeyed", extra={"host": self.host, "seconds": rules.crawl_delay}
+            )
+        return rules
+
+    def _refuse_for_now(self, row: hosts.RobotsRow, now: datetime) -> None:
+        said = f"HTTP {row.status}" if row.status else "no answer"
+        since = row.failing_since or now
+        if now - since >= ROBOTS_FINAL_AFTER:
+            raise RobotsDisallowed(
+                f"robots.txt of {self.host} has not been readable since {since:%Y-%m-%d} ({said})"
+            )
+        raise RobotsUnreadable(
+            f"robots.txt of {self.host} cannot be read ({said})", retry_after=ROBOTS_RETRY.total_seconds()
+        )
+
+    def _fetch_rules(self, url: str, now: datetime) -> hosts.RobotsRow:
+        parts = urlsplit(url)
+        asked = self.host
+        status: int | None = None
+        body = b""
+        try:
+            fetched = self._runtime.fetcher.follow(
+                f"{parts.scheme}://{parts.netloc}/robots.txt",
+                cap=ROBOTS_CAP,
+                admit=self._admit_robots,
+                cut=True,
+            )
+            status, body = fetched.response.status, fetched.response.body
+        except (Transient, Permanent) as error:
+            if isinstance(error, LeaseLost | Busy) or error.code == "blocked_address":
+                raise
+            log.info("robots.txt not readable", extra={"host": asked, "error": str(error)})
+        self.hold(asked)
+        self.done()
+        rules = Rules.parse(status, body)
+        with self._store.transaction("save_robots") as tx:
+            hosts.save_robots(
+                tx,
+                asked,
+                status=status,
+                body=body,
+                crawl_delay=rules.crawl_delay,
+                readable=rules.readable,
+                now=now,
+            )
+            return hosts.robots(tx, asked)
+
+    def _admit_robots(self, url: str) -> None:
+        self.hold(host_of(url))
+        self._wait()
+
+
+@contextlib.contextmanager
+def turns(runtime: Runtime) -> Iterator[Turns]:
+    """Turns under a new token; all that it holds is given back at the end."""
+    with runtime.store.transaction("new_token") as tx:
+        token = leases.new_token(tx)
+    with runtime.keeper.keep(token):
+        yield Turns(runtime, token)

@@ -1,0 +1,162 @@
+"""The way of an article, drawn: which stage follows which. The only place where the arrows are.
+
+    discover ──▶ FETCH ──▶ EXTRACT ──▶ DEDUPLICATE ──▶ TAG ──▶ index
+
+Airflow's tasks and the command line call these functions; each may be repeated, run twice at once or die at
+any moment. Does nothing itself: `stages` does.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from pipeline.model import Stage
+from pipeline.runtime import Runtime
+from pipeline.stages import deduplicate as deduplicating
+from pipeline.stages import discover as discovering
+from pipeline.stages import extract as extracting
+from pipeline.stages import fetch as fetching
+from pipeline.stages import index as indexing
+from pipeline.stages import tag as tagging
+from pipeline.store import entries, feeds, leases, runs
+from pipeline.store.runs import Report, Run
+
+if TYPE_CHECKING:
+    from pipeline.store.entries import EntryRow
+
+SHARDS = 8  # one task a feed costs 0.25 CPU-s each; 8 batches keep 4 slots busy for 3 s of overhead
+
+Work = Callable[[Runtime, str, int, Sequence["EntryRow"]], None]
+
+
+def start(runtime: Runtime, run: Run) -> None:
+    """Make the run known. Repeating it changes nothing."""
+    with runtime.store.transaction("start") as tx:
+        runs.start(tx, run, now=runtime.now())
+
+
+def start_scheduled(
+    runtime: Runtime, run: str, kind: str, interval_start: datetime | None, interval_end: datetime | None
+) -> None:
+    """Make a run of the scheduler known; whether it asks live feeds follows from its kind and interval."""
+    asks, reason = polls(kind, interval_end, now=runtime.now())
+    start(
+        runtime,
+        Run(run, kind, asks, reason, interval_start=interval_start, interval_end=interval_end),
+    )
+
+
+def polls(kind: str, interval_end: datetime | None, *, now: datetime) -> tuple[bool, str]:
+    """Whether such a run asks live feeds, and why: asked for an old day, they would answer with today."""
+    if kind == "backfill":
+        return False, "a backfill asks the sources of history, not live feeds"
+    if interval_end is None:
+        return True, "the run is for now"
+    if now - interval_end < timedelta(hours=24):
+        return True, "its interval ended less than 24 hours ago"
+    return False, f"its interval ended on {interval_end:%Y-%m-%d}: live feeds no longer speak of it"
+
+
+def discover(runtime: Runtime, run: str, *, urls: Sequence[str] | None = None) -> int:
+    """Poll the catalogue's feeds (or only `urls`); return how many shards of hosts there are to fetch."""
+    with _timed(runtime, run, "discover"):
+        with runtime.store.transaction("sync") as tx:
+            known = runs.get(tx, run)
+            catalogue = runtime.catalogue.feeds()
+            feeds.sync(tx, catalogue)
+        if known.polls:
+            wanted = [feed.url for feed in catalogue] if urls is None else urls
+            discovering.poll_all(runtime, run, wanted)
+    with runtime.store.transaction("shards") as tx:
+        return min(SHARDS, max(1, entries.hosts_due(tx, now=runtime.now())))
+
+
+def fetch(runtime: Runtime, run: str, *, shard: int = 0, shards: int = 1) -> None:
+    """Fetch all due pages of this shard of hosts."""
+    with _timed(runtime, run, "fetch"):
+        fetching.drain(runtime, run, shard=shard, shards=shards)
+
+
+def extract(runtime: Runtime, run: str) -> None:
+    """Read all pages that wait for it."""
+    with _timed(runtime, run, "extract"):
+        _drain(runtime, run, Stage.EXTRACT, extracting.work, extracting.BATCH)
+
+
+def deduplicate(runtime: Runtime, run: str) -> None:
+    """Compare all articles that wait for it."""
+    with _timed(runtime, run, "deduplicate"):
+        _drain(runtime, run, Stage.DEDUPLICATE, deduplicating.work, deduplicating.BATCH)
+
+
+def tag(runtime: Runtime, run: str) -> None:
+    """Tag all articles that wait for it."""
+    with _timed(runtime, run, "tag"):
+        _drain(runtime, run, Stage.TAG, tagging.work, tagging.BATCH)
+
+
+def index(runtime: Runtime, run: str) -> int:
+    """Write all that the index has not yet heard of; return how many documents."""
+    with _timed(runtime, run, "index"):
+        indexing.ensure(runtime)
+        return indexing.drain(runtime, run)
+
+
+def report(runtime: Runtime, run: str) -> Report:
+    """End the run and say what it did."""
+    with runtime.store.transaction("finish") as tx:
+        runs.finish(tx, run, now=runtime.now())
+    with runtime.store.transaction("report") as tx:
+        return runs.report(tx, run)
+
+
+def totals(report: Report) -> dict[str, int]:
+    """The report's figures alone, small enough to hand from task to task."""
+    return {"discovered": report.discovered, "waiting": report.waiting, **report.outcomes}
+
+
+def ingest(runtime: Runtime, run: Run, *, urls: Sequence[str] | None = None) -> Report:
+    """All steps, in one process."""
+    start(runtime, run)
+    discover(runtime, run.id, urls=urls)
+    fetch(runtime, run.id)
+    for step in (extract, deduplicate, tag, index):
+        step(runtime, run.id)
+    return report(runtime, run.id)
+
+
+@contextlib.contextmanager
+def _timed(runtime: Runtime, run: str, step: str) -> Iterator[None]:
+    """Note how long the step took, also where it fails."""
+    started = time.monotonic()
+    try:
+        yield
+    finally:
+        with runtime.store.transaction("timing") as tx:
+            runs.add_seconds(tx, run, step, time.monotonic() - started)
+
+
+def _drain(runtime: Runtime, run: str, stage: Stage, work: Work, batch: int) -> None:
+    """Do the stage's work until nothing is due in it.
+
+    Rows that another worker holds are waited for: it finishes them, or they are taken over when its lease
+    ends.
+    """
+    store = runtime.store
+    while True:
+        with store.transaction("claim") as tx:
+            token = leases.new_token(tx)
+            rows = entries.claim(
+                tx, stage, token=token, lease=store.lease_seconds, now=runtime.now(), limit=batch
+            )
+        if rows:
+            with runtime.keeper.keep(token):
+                work(runtime, run, token, rows)
+            continue
+        with store.transaction("pending") as tx:
+            left = entries.pending(tx, [stage], now=runtime.now())
+        if not left.held and not left.free:
+            return
+        time.sleep(min(0.25, left.seconds or 0.25))

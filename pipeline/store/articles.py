@@ -1,0 +1,272 @@
+"""Articles: their keys, their members, what they share with others, their topics, their documents.
+
+Does not compare texts or find topics: it is given what was found. Everything that writes here is called
+under `lock`, so the stages that change articles do so one after another, in any order of work.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from pipeline.catalogue import Catalogue
+from pipeline.model import Comparison, Document, Hit, Key, Tag
+from pipeline.store import ARTICLES, LOCK_SPACE, Transaction
+from pipeline.store.entries import RevisionRow, revision_of
+from pipeline.store.sql import load
+
+SQL = load("articles")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An entry of an article, by the head of its latest revision."""
+
+    id: int
+    canonical_url: str
+    publisher: str
+    revision: int
+    stage: str
+    discovered_at: datetime
+    published: datetime | None
+    language: str
+
+
+def lock(tx: Transaction) -> None:
+    """Wait until nobody else changes articles; held until the transaction ends."""
+    tx.execute(SQL["lock"], {"space": LOCK_SPACE, "lock": ARTICLES})
+
+
+def known_by(tx: Transaction, keys: Collection[Key]) -> list[int]:
+    """The articles to which these keys lead, the earliest first."""
+    return [row["article_id"] for row in tx.execute(SQL["known_by"], _columns(keys))]
+
+
+def create(tx: Transaction, *, publisher: str, url: str, first_seen: datetime) -> int:
+    """A new article with an id of its own."""
+    values = {"publisher": publisher, "url": url, "first_seen": first_seen}
+    row = tx.execute(SQL["create"], values).fetchone()
+    assert row
+    return int(row["id"])
+
+
+def give_keys(tx: Transaction, article: int, keys: Collection[Key]) -> None:
+    """Let these keys lead to the article; those that lead to it already stay."""
+    tx.execute(SQL["give_keys"], _columns(keys) | {"article": article})
+
+
+def merge(tx: Transaction, article: int, *, into: int) -> set[int]:
+    """The two are one: the later gives all it has to the earlier and leaves the index.
+
+    Returns the articles that shared text with it and must look for another original.
+    """
+    values = {"article": article, "into": into}
+    tx.execute(SQL["merge_keys"], values)
+    tx.execute(SQL["merge_entries"], values)
+    tx.execute(SQL["clear_bands"], values)
+    tx.execute(SQL["clear_tags"], values)
+    others = {row["other"] for row in tx.execute(SQL["clear_copies"], values)}
+    tx.execute(SQL["merge"], values)
+    tx.execute(SQL["merge_earlier"], values)
+    return others - {into}
+
+
+def link(tx: Transaction, entry_id: int, article: int) -> None:
+    """The entry belongs to the article."""
+    tx.execute(SQL["link"], {"entry": entry_id, "article": article})
+
+
+def members(tx: Transaction, article: int) -> list[Member]:
+    """The article's entries; the first speaks for it: the most complete, the earliest, then by URL."""
+    rows = tx.execute(SQL["members"], {"article": article})
+    return [Member(**{name: row[name] for name in Member.__slots__}) for row in rows]
+
+
+def digest_of(tx: Transaction, article: int) -> str:
+    """The digest of the text that the article was last compared with."""
+    row = tx.execute(SQL["get"], {"article": article}).fetchone()
+    assert row
+    return str(row["digest"])
+
+
+def set_content(
+    tx: Transaction,
+    article: int,
+    *,
+    speaker: Member,
+    url: str,
+    digest: str,
+    indexed: bool,
+    first_seen: datetime,
+) -> None:
+    """The latest revision of `speaker` is the article's text from now on."""
+    values = {
+        "article": article,
+        "entry": speaker.id,
+        "publisher": speaker.publisher,
+        "url": url,
+        "published": speaker.published,
+        "digest": digest,
+        "indexed": indexed,
+        "first_seen": first_seen,
+    }
+    tx.execute(SQL["set_content"], values)
+
+
+def settle_outcomes(tx: Transaction, article: int, *, speaker: int) -> None:
+    """Give the article's finished entries the outcomes that follow from who speaks for it."""
+    tx.execute(SQL["outcomes"], {"article": article, "primary": speaker})
+
+
+def text(tx: Transaction, article: int) -> RevisionRow:
+    """The article's text: the latest revision of the entry that speaks for it."""
+    row = tx.execute(SQL["text"], {"article": article}).fetchone()
+    assert row, article
+    return revision_of(row)
+
+
+def set_bands(tx: Transaction, article: int, bands: Sequence[int]) -> None:
+    """The article can be found by these bands, and no others."""
+    tx.execute(SQL["clear_bands"], {"article": article})
+    if bands:
+        tx.execute(SQL["add_bands"], {"article": article, "bands": list(bands)})
+
+
+def candidates(tx: Transaction, article: int, bands: Sequence[int]) -> dict[int, tuple[str, str]]:
+    """The articles that share a band, with title and text."""
+    found = [
+        row["article_id"] for row in tx.execute(SQL["candidates"], {"article": article, "bands": list(bands)})
+    ]
+    rows = tx.execute(SQL["texts"], {"articles": found})
+    return {row["id"]: (row["title"], row["text"]) for row in rows}
+
+
+def set_copies(tx: Transaction, article: int, found: dict[int, Comparison]) -> set[int]:
+    """The article shares text with these others; returns all whose edges changed."""
+    before = {row["other"] for row in tx.execute(SQL["clear_copies"], {"article": article})}
+    for other, comparison in sorted(found.items()):
+        shares = (comparison.containment_ab, comparison.containment_ba)
+        first = article < other
+        values = {
+            "a": min(article, other),
+            "b": max(article, other),
+            "share_a": shares[0] if first else shares[1],
+            "share_b": shares[1] if first else shares[0],
+            "jaccard": comparison.jaccard,
+        }
+        tx.execute(SQL["add_copy"], values)
+    return before | set(found)
+
+
+def matches(tx: Transaction, article: int) -> set[int]:
+    """The articles that share text with this one."""
+    return {row["other"] for row in tx.execute(SQL["matches"], {"article": article})}
+
+
+def point(tx: Transaction, articles: Collection[int]) -> set[int]:
+    """Let each of these point at its original; returns the articles whose documents changed by it."""
+    changed: set[int] = set()
+    for row in tx.execute(SQL["point"], {"articles": list(articles)}):
+        changed |= {row["id"], row["now"], row["before"]}
+    return changed - {None}
+
+
+def touch(tx: Transaction, articles: Collection[int], *, now: datetime) -> None:
+    """Raise the versions of these documents and let the index hear of it, in this same transaction."""
+    tx.execute(SQL["touch"], {"articles": list(articles), "now": now})
+
+
+def tags(tx: Transaction, article: int) -> tuple[Tag, ...]:
+    """The article's topics, the strongest first."""
+    return tuple(
+        Tag(
+            row["topic"],
+            row["version"],
+            row["score"],
+            row["confidence"],
+            tuple(Hit(**hit) for hit in row["hits"]),
+        )
+        for row in tx.execute(SQL["tags"], {"article": article})
+    )
+
+
+def set_tags(tx: Transaction, article: int, found: Sequence[Tag]) -> bool:
+    """The article carries these topics and no others; returns whether that is a change."""
+    before = {(tag.topic, tag.version, round(tag.score, 3)) for tag in tags(tx, article)}
+    if before == {(tag.topic, tag.version, round(tag.score, 3)) for tag in found}:
+        return False
+    tx.execute(SQL["clear_tags"], {"article": article})
+    for tag in found:
+        values = {
+            "article": article,
+            "topic": tag.topic,
+            "version": tag.version,
+            "score": tag.score,
+            "confidence": tag.confidence,
+            "hits": orjson.dumps([asdict(hit) for hit in tag.hits]).decode(),
+        }
+        tx.execute(SQL["add_tag"], values)
+    return True
+
+
+def documents(
+    tx: Transaction, ids: Collection[int], catalogue: Catalogue
+) -> tuple[list[Document], list[tuple[int, int]]]:
+    """The documents of these articles at their current versions, and the tombstones (id, version)."""
+    living, dead = [], []
+    for row in tx.execute(SQL["documents"], {"articles": list(ids)}):
+        if row["indexed"]:
+            living.append(_document(row, catalogue))
+        else:
+            dead.append((row["id"], row["version"]))
+    return living, dead
+
+
+def all_ids(tx: Transaction, *, after: int, limit: int) -> list[int]:
+    """The next articles that belong into the index, in the order of their ids."""
+    return [row["id"] for row in tx.execute(SQL["next_ids"], {"after": after, "limit": limit})]
+
+
+def versions(tx: Transaction) -> dict[str, int]:
+    """The version of every document that belongs into the index."""
+    return {str(row["id"]): row["version"] for row in tx.execute(SQL["versions"])}
+
+
+def groups(tx: Transaction, limit: int) -> Iterator[dict[str, Any]]:
+    """Originals with their copies, the largest groups first."""
+    yield from tx.execute(SQL["groups"], {"limit": limit})
+
+
+def topic_counts(tx: Transaction) -> dict[str, int]:
+    """How many articles carry each topic."""
+    return {row["topic"]: row["n"] for row in tx.execute(SQL["topic_counts"])}
+
+
+def _document(row: dict[str, Any], catalogue: Catalogue) -> Document:
+    publisher = catalogue.get(row["publisher"])
+    same = {name: row[name] for name in _SAME}
+    return Document(
+        **same,
+        id=str(row["id"]),
+        publisher_name=publisher.name if publisher else row["publisher"],
+        family=publisher.family if publisher else "",
+        country=publisher.country if publisher else "",
+        authors=tuple(row["authors"]),
+        topics=tuple(row["topics"]),
+        topic_scores=tuple(row["topic_scores"]),
+        copy_of=str(row["copy_of"] or ""),
+        words=len(row["text"].split()),
+    )
+
+
+_SAME = (
+    "version", "url", "title", "lead", "text", "publisher", "language", "first_seen", "published", "modified",
+    "date_suspect", "section", "copies", "copied_share", "revision", "completeness", "image", "paywalled",
+)  # fmt: skip
+
+
+def _columns(keys: Collection[Key]) -> dict[str, list[str]]:
+    ordered = sorted(keys, key=lambda key: (key.kind, key.value))
+    return {"kinds": [key.kind for key in ordered], "values": [key.value for key in ordered]}

@@ -1,0 +1,313 @@
+"""Entries: claimed by stage, moved on by whoever still holds them; their pages and revisions.
+
+Does not know what a stage does. Every function that writes is called in the transaction that has checked
+the token with `held`.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from pipeline.archive import Pointer
+from pipeline.model import Article, Claims, Completeness, Outcome, PageFate, Stage
+from pipeline.store import Transaction
+from pipeline.store.sql import load
+
+SQL = load("entries")
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRow:
+    """An entry as the store knows it."""
+
+    id: int
+    canonical_url: str
+    url: str
+    host: str
+    publisher: str
+    stage: str
+    discovered_at: datetime
+    due_at: datetime | None
+    attempts: int
+    outcome: str | None
+    page_fate: str
+    page_id: int | None
+    article_id: int | None
+    revision: int
+    unchanged: int
+
+
+@dataclass(frozen=True, slots=True)
+class PageRow:
+    """One reading of an entry's page."""
+
+    id: int
+    run_id: str
+    fetched_at: datetime
+    url: str
+    status: int | None
+    fate: str
+    content_type: str
+    archive_file: str | None
+    archive_offset: int | None
+    archive_length: int | None
+
+    @property
+    def pointer(self) -> Pointer | None:
+        """Where its bytes lie; None where nothing was received that is worth keeping."""
+        if self.archive_file is None or self.archive_offset is None or self.archive_length is None:
+            return None
+        return Pointer(self.archive_file, self.archive_offset, self.archive_length)
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionRow:
+    """One text of an entry."""
+
+    entry_id: int
+    number: int
+    page_id: int | None
+    read_at: datetime
+    digest: str
+    article: Article
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What is due: rows that are free, rows that somebody holds, and when the first lease ends (seconds)."""
+
+    free: int
+    held: int
+    seconds: float
+
+
+def claim(
+    tx: Transaction, stage: Stage, *, token: int, lease: float, now: datetime, limit: int
+) -> list[EntryRow]:
+    """Lease up to `limit` entries that are due in this stage, the most urgent first."""
+    values = {"stage": stage, "token": token, "lease": lease, "now": now, "limit": limit}
+    return sorted((_row(row) for row in tx.execute(SQL["claim"], values)), key=lambda row: row.id)
+
+
+def claim_of_host(
+    tx: Transaction, host: str, *, token: int, lease: float, now: datetime, limit: int
+) -> list[EntryRow]:
+    """Lease up to `limit` entries of the host whose pages are due, new ones and those read again."""
+    values = {"host": host, "token": token, "lease": lease, "now": now, "limit": limit}
+    return sorted((_row(row) for row in tx.execute(SQL["claim_of_host"], values)), key=lambda row: row.id)
+
+
+def held(tx: Transaction, ids: Collection[int], *, token: int) -> set[int]:
+    """Those among `ids` that the token still holds, locked until the transaction ends. Write no others."""
+    return {row["id"] for row in tx.execute(SQL["held"], {"ids": list(ids), "token": token})}
+
+
+def pending(
+    tx: Transaction, stages: Sequence[Stage], *, now: datetime, shard: int = 0, shards: int = 1
+) -> Pending:
+    """What is due in these stages, in this shard of hosts."""
+    row = tx.execute(
+        SQL["pending"], {"stages": list(stages), "now": now, "shard": shard, "shards": shards}
+    ).fetchone()
+    assert row
+    return Pending(row["free"], row["held"], max(0.0, row["seconds"] or 0.0))
+
+
+def postpone(tx: Transaction, host: str, *, until: datetime, reason: str) -> None:
+    """Let the host's entries that nobody holds wait until then."""
+    tx.execute(SQL["postpone"], {"host": host, "until": until, "reason": reason})
+
+
+def hosts_due(tx: Transaction, *, now: datetime) -> int:
+    """How many hosts have pages due."""
+    row = tx.execute(SQL["hosts_due"], {"now": now}).fetchone()
+    assert row
+    return int(row["hosts"])
+
+
+def move(
+    tx: Transaction,
+    entry_id: int,
+    stage: Stage,
+    *,
+    due_at: datetime | None,
+    reason: str = "",
+    attempts: int = 0,
+    fate: PageFate | None = None,
+    page_id: int | None = None,
+    outcome: Outcome | None = None,
+) -> None:
+    """Put the entry where it goes next and give its lease back."""
+    values = {
+        "id": entry_id,
+        "stage": stage,
+        "due_at": due_at,
+        "reason": reason,
+        "attempts": attempts,
+        "fate": fate,
+        "page_id": page_id,
+        "outcome": outcome,
+    }
+    tx.execute(SQL["move"], values)
+
+
+def end_reading(
+    tx: Transaction,
+    entry_id: int,
+    *,
+    due_at: datetime | None,
+    priority: int,
+    unchanged: int,
+    outcome: Outcome | None,
+    reason: str = "",
+) -> None:
+    """The entry is done until `due_at`, when its page is read again.
+
+    An outcome of None keeps the earlier one.
+    """
+    values = {
+        "id": entry_id,
+        "due_at": due_at,
+        "priority": priority,
+        "unchanged": unchanged,
+        "outcome": outcome,
+        "reason": reason,
+    }
+    tx.execute(SQL["read"], values)
+
+
+def add_page(
+    tx: Transaction,
+    entry_id: int,
+    *,
+    run: str,
+    at: datetime,
+    url: str,
+    status: int | None,
+    fate: PageFate,
+    content_type: str = "",
+    etag: str = "",
+    last_modified: str = "",
+    pointer: Pointer | None = None,
+) -> int:
+    """Note one reading; return its id."""
+    values = {
+        "entry": entry_id,
+        "run": run,
+        "at": at,
+        "url": url,
+        "status": status,
+        "fate": fate,
+        "content_type": content_type,
+        "etag": etag,
+        "last_modified": last_modified,
+        "archive_file": pointer.file if pointer else None,
+        "archive_offset": pointer.offset if pointer else None,
+        "archive_length": pointer.length if pointer else None,
+    }
+    row = tx.execute(SQL["add_page"], values).fetchone()
+    assert row
+    return int(row["id"])
+
+
+def page(tx: Transaction, page_id: int) -> PageRow:
+    """One reading."""
+    row = tx.execute(SQL["page"], {"id": page_id}).fetchone()
+    assert row, page_id
+    return PageRow(**{name: row[name] for name in PageRow.__slots__})
+
+
+def set_page_outcome(tx: Transaction, page_id: int, outcome: Outcome, fate: PageFate | None = None) -> None:
+    """What this reading did."""
+    tx.execute(SQL["page_outcome"], {"id": page_id, "outcome": outcome, "fate": fate})
+
+
+def validators(tx: Transaction, entry_id: int) -> tuple[str, str]:
+    """ETag and Last-Modified of the newest page that was kept, empty where there are none."""
+    row = tx.execute(SQL["validators"], {"entry": entry_id}).fetchone()
+    return (row["etag"], row["last_modified"]) if row else ("", "")
+
+
+def claims(tx: Transaction, entry_id: int) -> Claims:
+    """What the sources say of the entry."""
+    row = tx.execute(SQL["claims"], {"entry": entry_id}).fetchone()
+    return Claims(**(row | {"authors": tuple(row["authors"])})) if row else Claims()
+
+
+def article_of(tx: Transaction, entry_id: int) -> int:
+    """The article to which the entry belongs now."""
+    row = tx.execute(SQL["article_of"], {"entry": entry_id}).fetchone()
+    assert row, entry_id
+    return int(row["article_id"])
+
+
+def guids(tx: Transaction, entry_id: int) -> list[tuple[int, str]]:
+    """The entry's guid in each feed: (feed id, guid)."""
+    return [(row["feed_id"], row["guid"]) for row in tx.execute(SQL["guids"], {"entry": entry_id})]
+
+
+def latest_revision(tx: Transaction, entry_id: int) -> RevisionRow | None:
+    """The newest text, None before the first."""
+    row = tx.execute(SQL["latest_revision"], {"entry": entry_id}).fetchone()
+    return revision_of(row) if row else None
+
+
+def save_revision(
+    tx: Transaction,
+    entry_id: int,
+    number: int,
+    article: Article,
+    *,
+    digest: str,
+    page_id: int | None,
+    read_at: datetime,
+) -> None:
+    """Write revision `number`, replacing it where the same reading was extracted before."""
+    values = asdict(article) | {
+        "entry": entry_id,
+        "number": number,
+        "page": page_id,
+        "read_at": read_at,
+        "digest": digest,
+        "authors": list(article.authors),
+    }
+    tx.execute(SQL["save_revision"], values)
+    tx.execute(SQL["revised"], {"entry": entry_id, "number": number})
+
+
+def add_document(
+    tx: Transaction, *, canonical_url: str, url: str, host: str, publisher: str, run: str, at: datetime
+) -> tuple[int, int]:
+    """An entry that comes with its text, without a page: its id and its newest revision's number."""
+    values = {
+        "canonical_url": canonical_url,
+        "url": url,
+        "host": host,
+        "publisher": publisher,
+        "run": run,
+        "at": at,
+    }
+    added = tx.execute(SQL["add_document"], values).fetchone()
+    if added:
+        return int(added["id"]), 0
+    row = tx.execute(SQL["find"], values).fetchone()
+    assert row
+    return int(row["id"]), int(row["revision"])
+
+
+def requeue(tx: Transaction, entry_id: int, *, at: datetime) -> None:
+    """Send an entry, whose text was given, through comparison and tagging."""
+    tx.execute(SQL["requeue"], {"id": entry_id, "at": at})
+
+
+def revision_of(row: dict[str, Any]) -> RevisionRow:
+    """A row of the table `revision` as a value."""
+    fields = {name: row[name] for name in Article.__slots__}
+    fields |= {"authors": tuple(row["authors"]), "completeness": Completeness(str(row["completeness"]))}
+    head = {name: row[name] for name in ("entry_id", "number", "page_id", "read_at", "digest")}
+    return RevisionRow(**head, article=Article(**fields))
+
+
+def _row(row: dict[str, Any]) -> EntryRow:
+    return EntryRow(**{name: row[name] for name in EntryRow.__slots__})

@@ -1,0 +1,205 @@
+"""Feeds: when each was polled, what it said, and the entries found in it.
+
+Does not fetch or parse: it is given what was read.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pipeline.archive import Pointer
+from pipeline.catalogue import Catalogue, FeedSource
+from pipeline.model import Feed, FeedEntry
+from pipeline.store import Transaction
+from pipeline.store.sql import load
+from pipeline.urls import host_of
+
+SQL = load("feeds")
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRow:
+    """A feed as the store knows it."""
+
+    id: int
+    url: str
+    publisher: str
+    host: str
+    etag: str
+    last_modified: str
+    digest: str
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """How one polling ended: changed, unchanged, failed or no_feed."""
+
+    feed_id: int
+    run: str
+    at: datetime
+    result: str
+    status: int | None = None
+    error: str = ""
+
+
+def sync(tx: Transaction, feeds: Sequence[FeedSource]) -> None:
+    """Make the catalogue's feeds known. Feeds that left the catalogue keep their history."""
+    for feed in sorted(feeds, key=lambda feed: feed.url):
+        tx.execute(
+            SQL["sync"],
+            {
+                "url": feed.url,
+                "publisher": feed.publisher,
+                "section": feed.section,
+                "host": host_of(feed.url),
+            },
+        )
+
+
+def due(tx: Transaction, urls: Sequence[str], *, run: str, now: datetime) -> list[FeedRow]:
+    """Those among `urls` that this run still has to ask."""
+    rows = tx.execute(SQL["due"], {"urls": list(urls), "run": run, "now": now})
+    return [_row(row) for row in rows]
+
+
+def by_url(tx: Transaction, url: str) -> FeedRow:
+    """The feed, which must be known."""
+    row = tx.execute(SQL["by_url"], {"url": url}).fetchone()
+    assert row, url
+    return _row(row)
+
+
+def lock(tx: Transaction, feed_id: int) -> FeedRow:
+    """The feed, kept from other pollers until the transaction ends."""
+    row = tx.execute(SQL["lock"], {"id": feed_id}).fetchone()
+    assert row, feed_id
+    return _row(row)
+
+
+def save_quiet(tx: Transaction, poll: Poll, *, failures: int, not_before: datetime) -> None:
+    """Note a polling that brought no entries: unchanged, failed, or no feed at all."""
+    _polled(tx, poll, failures, not_before)
+    tx.execute(SQL["add_poll"], _poll_values(poll, Feed("", ()), None, []))
+
+
+def save_changed(
+    tx: Transaction,
+    poll: Poll,
+    feed: Feed,
+    *,
+    catalogue: Catalogue,
+    source: FeedRow,
+    validators: tuple[str, str],
+    digest: str,
+    pointer: Pointer | None,
+    priority: int,
+) -> int:
+    """Note a polling that brought a changed feed, and its entries; return how many were not known before.
+
+    An entry whose title, summary or updated date changed falls due to be read again.
+    """
+    _polled(tx, poll, 0, poll.at)
+    etag, last_modified = validators
+    tx.execute(
+        SQL["changed"],
+        {"id": source.id, "etag": etag, "last_modified": last_modified, "digest": digest, "at": poll.at},
+    )
+    # A feed may list an article twice in different words. The first is taken: else each poll sees a change.
+    entries = list({entry.canonical_url: entry for entry in reversed(feed.entries)}.values())
+    ids, new = _add_entries(tx, poll, entries, catalogue, source, priority)
+    changed = [ids[e.canonical_url] for e in entries if _sight(tx, poll, source, feed, e, ids)]
+    tx.execute(SQL["read_again"], {"ids": changed, "at": poll.at})
+    tx.execute(SQL["add_poll"], _poll_values(poll, feed, pointer, sorted(set(ids.values()))))
+    return new
+
+
+def silent(tx: Transaction, urls: Sequence[str], *, since: datetime) -> list[dict[str, object]]:
+    """Feeds that fail, or that have said nothing new since then."""
+    return list(tx.execute(SQL["silent"], {"urls": list(urls), "since": since}))
+
+
+def _add_entries(  # noqa: PLR0917  what is added, and whose it is
+    tx: Transaction,
+    poll: Poll,
+    entries: Sequence[FeedEntry],
+    catalogue: Catalogue,
+    source: FeedRow,
+    priority: int,
+) -> tuple[dict[str, int], int]:
+    new = 0
+    # Sorted, so that two feeds with the same links cannot wait for each other in a circle.
+    for entry in sorted(entries, key=lambda entry: entry.canonical_url):
+        host = host_of(entry.url)
+        publisher = catalogue.publisher_of(host)
+        values = {
+            "canonical_url": entry.canonical_url,
+            "url": entry.url,
+            "host": host,
+            "publisher": publisher.id if publisher else source.publisher or host,
+            "run": poll.run,
+            "at": poll.at,
+            "priority": priority,
+        }
+        added = tx.execute(SQL["add_entry"], values).rowcount
+        if added:
+            tx.execute(SQL["add_host"], values)
+        new += added
+    rows = tx.execute(SQL["entry_ids"], {"urls": [entry.canonical_url for entry in entries]})
+    return {row["canonical_url"]: row["id"] for row in rows}, new
+
+
+def _sight(  # noqa: PLR0917  what was seen, where
+    tx: Transaction, poll: Poll, source: FeedRow, feed: Feed, entry: FeedEntry, ids: dict[str, int]
+) -> bool:
+    values = {
+        "entry": ids[entry.canonical_url],
+        "feed": source.id,
+        "guid": entry.guid,
+        "title": entry.title,
+        "summary": entry.summary,
+        "authors": list(entry.authors),
+        "language": feed.language,
+        "published": entry.published,
+        "updated": entry.updated,
+        "at": poll.at,
+    }
+    return tx.execute(SQL["sight"], values).fetchone() is not None
+
+
+def _polled(tx: Transaction, poll: Poll, failures: int, not_before: datetime) -> None:
+    tx.execute(
+        SQL["polled"],
+        {
+            "id": poll.feed_id,
+            "at": poll.at,
+            "error": poll.error,
+            "failures": failures,
+            "not_before": not_before,
+        },
+    )
+
+
+def _poll_values(poll: Poll, feed: Feed, pointer: Pointer | None, ids: list[int]) -> dict[str, object]:
+    return {
+        "feed_id": poll.feed_id,
+        "run": poll.run,
+        "at": poll.at,
+        "result": poll.result,
+        "status": poll.status,
+        "error": poll.error,
+        "format": feed.format,
+        "broken": feed.broken,
+        "without_link": feed.without_link,
+        "truncated": feed.entries_truncated,
+        "items": len(feed.entries),
+        "archive_file": pointer.file if pointer else None,
+        "archive_offset": pointer.offset if pointer else None,
+        "archive_length": pointer.length if pointer else None,
+        "entry_ids": ids,
+    }
+
+
+def _row(row: dict[str, Any]) -> FeedRow:
+    return FeedRow(**{name: row[name] for name in FeedRow.__slots__})

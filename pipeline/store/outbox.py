@@ -1,0 +1,40 @@
+"""The outbox: the set of documents that the index has not acknowledged at their current version.
+
+Does not hold the documents: whoever writes them reads them at their current version first.
+"""
+
+from datetime import datetime
+
+from pipeline.store import Transaction
+from pipeline.store.sql import load
+
+SQL = load("outbox")
+
+
+def claim(tx: Transaction, *, token: int, lease: float, now: datetime, limit: int) -> list[int]:
+    """Lease up to `limit` dirty articles, those that wait longest first."""
+    values = {"token": token, "lease": lease, "now": now, "limit": limit}
+    return [row["article_id"] for row in tx.execute(SQL["claim"], values)]
+
+
+def acknowledge(tx: Transaction, written: dict[int, int]) -> None:
+    """These documents stand in the index at these versions."""
+    tx.execute(SQL["acknowledge"], {"ids": list(written), "versions": list(written.values())})
+
+
+def size(tx: Transaction) -> tuple[int, datetime | None]:
+    """How many documents are dirty, and since when the oldest is."""
+    row = tx.execute(SQL["size"]).fetchone()
+    assert row
+    return row["n"], row["oldest"]
+
+
+def waiting(tx: Transaction) -> set[str]:
+    """The ids of all dirty documents."""
+    return {str(row["article_id"]) for row in tx.execute(SQL["waiting"])}
+
+
+def quarantine(tx: Transaction, refused: dict[int, str]) -> None:
+    """Keep these, with the engine's reason, until the document changes."""
+    if refused:
+        tx.execute(SQL["quarantine"], {"ids": list(refused), "reasons": list(refused.values())})

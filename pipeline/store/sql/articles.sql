@@ -1,0 +1,196 @@
+-- name: lock
+select pg_advisory_xact_lock(%(space)s, %(lock)s)
+
+-- name: known_by
+select distinct article_id from article_key k
+join unnest(%(kinds)s::text[], %(values)s::text[]) as wanted (kind, value)
+  on k.kind = wanted.kind and k.value = wanted.value
+order by article_id
+
+-- name: create
+insert into article (publisher, first_seen, indexed, url) values (%(publisher)s, %(first_seen)s, false, %(url)s)
+returning id
+
+-- name: give_keys
+insert into article_key (kind, value, article_id)
+select kind, value, %(article)s from unnest(%(kinds)s::text[], %(values)s::text[]) as wanted (kind, value)
+order by kind, value
+on conflict do nothing
+
+-- name: merge_keys
+update article_key set article_id = %(into)s where article_id = %(article)s
+
+-- name: merge_entries
+update entry set article_id = %(into)s where article_id = %(article)s
+
+-- name: merge
+update article set merged_into = %(into)s, indexed = false, copy_of = null, copied_share = 0, digest = '',
+    entry_id = null, version = version + 1
+where id = %(article)s
+
+-- name: merge_earlier
+update article set merged_into = %(into)s where merged_into = %(article)s
+
+-- name: link
+update entry set article_id = %(article)s where id = %(entry)s
+
+-- name: members
+-- The entries of an article with the head of their latest revision, the one that speaks for it first.
+select entry.id, entry.canonical_url, entry.publisher, entry.revision, entry.stage, entry.discovered_at,
+    r.completeness, r.published, r.language
+from entry join revision r on r.entry_id = entry.id and r.number = entry.revision
+where entry.article_id = %(article)s
+order by array_position(array['full', 'teaser', 'summary', 'empty'], r.completeness),
+    r.published nulls last, entry.canonical_url
+
+-- name: get
+select * from article where id = %(article)s
+
+-- name: set_content
+update article set entry_id = %(entry)s, publisher = %(publisher)s, url = %(url)s, published = %(published)s,
+    indexed = %(indexed)s, digest = %(digest)s, first_seen = least(first_seen, %(first_seen)s)
+where id = %(article)s
+
+-- name: outcomes
+-- One entry speaks for the article; the others are the same article under another URL.
+update entry set outcome = case when id <> %(primary)s then 'duplicate' when revision > 1 then 'revised' else 'new' end
+where article_id = %(article)s and stage = 'done' and outcome in ('new', 'revised', 'duplicate')
+
+-- name: text
+select r.* from article a join revision r on r.entry_id = a.entry_id
+    and r.number = (select revision from entry where id = a.entry_id)
+where a.id = %(article)s
+
+-- name: texts
+select a.id, r.title, r.text from article a join entry e on e.id = a.entry_id
+    join revision r on r.entry_id = e.id and r.number = e.revision
+where a.id = any(%(articles)s)
+
+-- name: clear_bands
+delete from band where article_id = %(article)s
+
+-- name: add_bands
+insert into band (number, hash, article_id)
+select n - 1, hash, %(article)s from unnest(%(bands)s::bigint[]) with ordinality as t (hash, n)
+
+-- name: candidates
+select distinct article_id from band
+join unnest(%(bands)s::bigint[]) with ordinality as t (hash, n) on band.hash = t.hash and band.number = t.n - 1
+where article_id <> %(article)s
+
+-- name: clear_copies
+delete from copy where a = %(article)s or b = %(article)s
+returning case when a = %(article)s then b else a end as other
+
+-- name: matches
+select case when a = %(article)s then b else a end as other from copy where a = %(article)s or b = %(article)s
+
+-- name: add_copy
+insert into copy (a, b, share_a, share_b, jaccard) values (%(a)s, %(b)s, %(share_a)s, %(share_b)s, %(jaccard)s)
+
+-- name: point
+-- Each of these articles points at the smallest (published, publisher, url) among its direct matches, itself
+-- included; answers the articles whose document changed by it.
+with wanted as (
+    select self.id, best.id as target, coalesce(best.share, 0) as share
+    from article self left join lateral (
+        select other.id, case when copy.a = self.id then copy.share_a else copy.share_b end as share
+        from copy join article other on other.id = case when copy.a = self.id then copy.b else copy.a end
+        where (copy.a = self.id or copy.b = self.id)
+          and (coalesce(other.published, 'infinity'), other.publisher, other.url)
+            < (coalesce(self.published, 'infinity'), self.publisher, self.url)
+        order by coalesce(other.published, 'infinity'), other.publisher, other.url
+        limit 1) as best on true
+    where self.id = any(%(articles)s)
+), before as (
+    select id, copy_of from article where id = any(%(articles)s)
+), changed as (
+    update article set copy_of = wanted.target, copied_share = wanted.share
+    from wanted
+    where article.id = wanted.id and (article.copy_of, article.copied_share) is distinct from (wanted.target, wanted.share::real)
+    returning article.id, article.copy_of
+)
+select changed.id, changed.copy_of as now, before.copy_of as before from changed join before using (id)
+
+-- name: touch
+-- The documents changed: a new version each, and the index must hear of it.
+with changed as (
+    update article set version = version + 1 where id in (select id from article where id = any(%(articles)s) order by id for update)
+    returning id, version
+)
+insert into outbox (article_id, version, queued_at) select id, version, %(now)s from changed order by id
+on conflict (article_id) do update set version = excluded.version, due_at = 'epoch', attempts = 0, reason = ''
+
+-- name: tags
+select topic, version, score, confidence, hits from tag where article_id = %(article)s order by score desc, topic
+
+-- name: clear_tags
+delete from tag where article_id = %(article)s
+
+-- name: add_tag
+insert into tag (article_id, topic, version, score, confidence, hits)
+values (%(article)s, %(topic)s, %(version)s, %(score)s, %(confidence)s, %(hits)s)
+
+-- name: documents
+select a.id, a.version, a.indexed, e.canonical_url as url, r.title, r.lead, r.text, a.publisher, r.language, a.first_seen,
+    a.published, r.modified, r.date_suspect, r.section, r.authors, r.image, r.paywalled, r.completeness,
+    a.copy_of, a.copied_share, e.revision,
+    (select count(*) from article c where c.copy_of = a.id) as copies,
+    coalesce((select array_agg(topic order by score desc, topic) from tag where article_id = a.id), '{}') as topics,
+    coalesce((select array_agg(score order by score desc, topic) from tag where article_id = a.id), '{}') as topic_scores
+from article a
+left join entry e on e.id = a.entry_id
+left join revision r on r.entry_id = e.id and r.number = e.revision
+where a.id = any(%(articles)s)
+order by a.id
+
+-- name: next_ids
+select id from article where indexed and id > %(after)s order by id limit %(limit)s
+
+-- name: versions
+select id, version from article where indexed
+
+-- name: find
+select id, merged_into from article where id = %(id)s
+
+-- name: entries_of
+select id, url, canonical_url, publisher, discovered_at, stage, outcome, page_fate, reason, due_at, revision, run_id
+from entry where article_id = %(article)s order by discovered_at, id
+
+-- name: entry_by_url
+select id, article_id from entry where canonical_url = %(url)s
+
+-- name: revisions_of
+select number, read_at, title, digest, completeness, engine, length(text) as characters
+from revision where entry_id = %(entry)s order by number
+
+-- name: pages_of
+select page.id, fetched_at, url, status, fate, outcome, archive_file, archive_offset
+from page where entry_id = %(entry)s order by fetched_at, id
+
+-- name: sightings_of
+select feed.url as feed, title, guid, first_at, last_at from sighting join feed on feed.id = sighting.feed_id
+where entry_id = any(%(entries)s) order by first_at, feed.url
+
+-- name: copies_of
+select other.id, other.publisher, other.url, other.published, other.copy_of,
+    case when copy.a = %(article)s then share_a else share_b end as share_here,
+    case when copy.a = %(article)s then share_b else share_a end as share_there,
+    (select title from revision r join entry e on e.id = r.entry_id and e.revision = r.number where e.id = other.entry_id) as title
+from copy join article other on other.id = case when copy.a = %(article)s then copy.b else copy.a end
+where copy.a = %(article)s or copy.b = %(article)s
+order by other.published nulls last, other.publisher, other.url
+
+-- name: groups
+-- Originals with their copies, the largest groups first.
+select a.id, a.publisher, a.url, a.published, r.title, c.id as copy_id, c.publisher as copy_publisher,
+    c.copied_share as share, cr.title as copy_title
+from article a join article c on c.copy_of = a.id
+join entry e on e.id = a.entry_id join revision r on r.entry_id = e.id and r.number = e.revision
+join entry ce on ce.id = c.entry_id join revision cr on cr.entry_id = ce.id and cr.number = ce.revision
+where a.id in (select copy_of from article where copy_of is not null group by copy_of order by count(*) desc, copy_of limit %(limit)s)
+order by a.id, c.published, c.id
+
+-- name: topic_counts
+select topic, count(*) as n from tag join article on article.id = tag.article_id and indexed
+group by topic order by n desc, topic

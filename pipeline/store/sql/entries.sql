@@ -1,0 +1,125 @@
+-- name: claim
+with free as (
+    select id from entry
+    where stage = %(stage)s and due_at <= %(now)s and (lease_until is null or lease_until < clock_timestamp())
+    order by priority, due_at, id
+    limit %(limit)s
+    for update skip locked)
+update entry set lease_token = %(token)s, lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
+from free where entry.id = free.id
+returning entry.*
+
+-- name: claim_of_host
+with free as (
+    select id from entry
+    where host = %(host)s and stage in ('fetch', 'done') and due_at <= %(now)s
+      and (lease_until is null or lease_until < clock_timestamp())
+    order by priority, due_at, id
+    limit %(limit)s
+    for update skip locked)
+update entry set lease_token = %(token)s, lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
+from free where entry.id = free.id
+returning entry.*
+
+-- name: held
+select id from entry where id = any(%(ids)s) and lease_token = %(token)s order by id for update
+
+-- name: pending
+-- What is due in these stages: how much is free, how much is held, and when the first lease ends.
+select count(*) filter (where free) as free, count(*) filter (where not free) as held,
+    extract(epoch from min(lease_until) filter (where not free) - clock_timestamp())::float8 as seconds
+from (
+    select lease_until, lease_until is null or lease_until < clock_timestamp() as free from entry
+    where stage = any(%(stages)s) and due_at <= %(now)s
+      and mod(('x' || substr(md5(host), 1, 7))::bit(28)::int, %(shards)s) = %(shard)s) as due
+
+-- name: postpone
+-- The host asked to be left alone: what nobody holds waits until then.
+update entry set due_at = %(until)s, reason = %(reason)s
+where id in (select id from entry where host = %(host)s and stage in ('fetch', 'done') and due_at < %(until)s
+             and lease_token is null order by id for update skip locked)
+
+-- name: hosts_due
+select count(distinct host) as hosts from entry where stage in ('fetch', 'done') and due_at <= %(now)s
+
+-- name: move
+update entry set stage = %(stage)s, due_at = %(due_at)s, reason = %(reason)s, attempts = %(attempts)s,
+    page_fate = coalesce(%(fate)s, page_fate), page_id = coalesce(%(page_id)s, page_id),
+    outcome = coalesce(%(outcome)s, outcome), lease_token = null, lease_until = null
+where id = %(id)s
+
+-- name: read
+-- A reading is over: when the next one is due, and how many in a row brought nothing.
+update entry set stage = 'done', due_at = %(due_at)s, priority = %(priority)s, reason = %(reason)s, attempts = 0,
+    unchanged = %(unchanged)s, outcome = coalesce(%(outcome)s, outcome), lease_token = null, lease_until = null
+where id = %(id)s
+
+-- name: add_page
+insert into page (entry_id, run_id, fetched_at, url, status, fate, content_type, etag, last_modified,
+    archive_file, archive_offset, archive_length)
+values (%(entry)s, %(run)s, %(at)s, %(url)s, %(status)s, %(fate)s, %(content_type)s, %(etag)s,
+    %(last_modified)s, %(archive_file)s, %(archive_offset)s, %(archive_length)s)
+returning id
+
+-- name: page
+select * from page where id = %(id)s
+
+-- name: page_outcome
+update page set outcome = %(outcome)s, fate = coalesce(%(fate)s, fate) where id = %(id)s
+
+-- name: page_fate
+update entry set page_fate = %(fate)s where id = %(id)s
+
+-- name: validators
+select etag, last_modified, url from page
+where entry_id = %(entry)s and status = 200 and archive_file is not null
+order by fetched_at desc, id desc limit 1
+
+-- name: claims
+-- The richest thing said, chosen in an order that does not depend on who came first.
+select title, summary, authors, s.language, published, updated
+from sighting s join feed f on f.id = s.feed_id
+where entry_id = %(entry)s
+order by updated desc nulls last, length(summary) desc, f.url
+limit 1
+
+-- name: article_of
+select article_id from entry where id = %(entry)s
+
+-- name: guids
+select feed_id, guid from sighting where entry_id = %(entry)s and guid <> ''
+
+-- name: latest_revision
+select * from revision where entry_id = %(entry)s order by number desc limit 1
+
+-- name: save_revision
+insert into revision (entry_id, number, page_id, read_at, digest, url, title, lead, text, authors, section,
+    published, modified, date_source, date_suspect, language, language_confidence, image, paywalled,
+    completeness, completeness_reason, engine)
+values (%(entry)s, %(number)s, %(page)s, %(read_at)s, %(digest)s, %(url)s, %(title)s, %(lead)s, %(text)s,
+    %(authors)s, %(section)s, %(published)s, %(modified)s, %(date_source)s, %(date_suspect)s, %(language)s,
+    %(language_confidence)s, %(image)s, %(paywalled)s, %(completeness)s, %(completeness_reason)s, %(engine)s)
+on conflict (entry_id, number) do update set page_id = excluded.page_id, read_at = excluded.read_at,
+    digest = excluded.digest, url = excluded.url, title = excluded.title, lead = excluded.lead,
+    text = excluded.text, authors = excluded.authors, section = excluded.section,
+    published = excluded.published, modified = excluded.modified, date_source = excluded.date_source,
+    date_suspect = excluded.date_suspect, language = excluded.language,
+    language_confidence = excluded.language_confidence, image = excluded.image,
+    paywalled = excluded.paywalled, completeness = excluded.completeness,
+    completeness_reason = excluded.completeness_reason, engine = excluded.engine
+
+-- name: revised
+update entry set revision = %(number)s where id = %(entry)s
+
+-- name: add_document
+insert into entry (canonical_url, url, host, publisher, run_id, discovered_at, stage, due_at, priority)
+values (%(canonical_url)s, %(url)s, %(host)s, %(publisher)s, %(run)s, %(at)s, 'deduplicate', %(at)s, 1)
+on conflict (canonical_url) do nothing
+returning id
+
+-- name: find
+select id, revision from entry where canonical_url = %(canonical_url)s for update
+
+-- name: requeue
+-- Whoever works on the entry loses it: a text was given, so there is nothing to fetch.
+update entry set stage = 'deduplicate', due_at = %(at)s, lease_token = null, lease_until = null where id = %(id)s

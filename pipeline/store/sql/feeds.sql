@@ -1,0 +1,71 @@
+-- name: sync
+insert into feed (url, publisher, section, host) values (%(url)s, %(publisher)s, %(section)s, %(host)s)
+on conflict (url) do update set publisher = excluded.publisher, section = excluded.section, host = excluded.host
+where (feed.publisher, feed.section, feed.host) is distinct from (excluded.publisher, excluded.section, excluded.host)
+
+-- name: by_url
+select * from feed where url = %(url)s
+
+-- name: lock
+select * from feed where id = %(id)s for update
+
+-- name: due
+-- Feeds that this run has not yet asked and that are not left in peace after failures.
+select * from feed
+where url = any(%(urls)s) and not_before <= %(now)s
+  and not exists (select from poll where poll.feed_id = feed.id and run_id = %(run)s)
+order by host, url
+
+-- name: polled
+update feed set polled_at = greatest(polled_at, %(at)s), error = %(error)s, failures = %(failures)s,
+    not_before = %(not_before)s
+where id = %(id)s
+
+-- name: changed
+update feed set etag = %(etag)s, last_modified = %(last_modified)s, digest = %(digest)s, changed_at = %(at)s
+where id = %(id)s and (changed_at is null or changed_at <= %(at)s)
+
+-- name: add_poll
+insert into poll (feed_id, run_id, at, result, status, error, format, broken, without_link, truncated, items,
+    archive_file, archive_offset, archive_length, entry_ids)
+values (%(feed_id)s, %(run)s, %(at)s, %(result)s, %(status)s, %(error)s, %(format)s, %(broken)s,
+    %(without_link)s, %(truncated)s, %(items)s, %(archive_file)s, %(archive_offset)s, %(archive_length)s,
+    %(entry_ids)s)
+
+-- name: add_entry
+insert into entry (canonical_url, url, host, publisher, run_id, discovered_at, stage, due_at, priority)
+values (%(canonical_url)s, %(url)s, %(host)s, %(publisher)s, %(run)s, %(at)s, 'fetch', %(at)s, %(priority)s)
+on conflict (canonical_url) do nothing
+
+-- name: entry_ids
+select id, canonical_url from entry where canonical_url = any(%(urls)s)
+
+-- name: add_host
+insert into host (name) values (%(host)s) on conflict do nothing
+
+-- name: sight
+-- What the feed says now. Answers whether it says something else than before; an older capture changes nothing.
+with before as (
+    select title, summary, updated, last_at from sighting where entry_id = %(entry)s and feed_id = %(feed)s
+), now as (
+    insert into sighting (entry_id, feed_id, guid, title, summary, authors, language, published, updated,
+        first_at, last_at)
+    values (%(entry)s, %(feed)s, %(guid)s, %(title)s, %(summary)s, %(authors)s, %(language)s, %(published)s,
+        %(updated)s, %(at)s, %(at)s)
+    on conflict (entry_id, feed_id) do update set guid = excluded.guid, title = excluded.title,
+        summary = excluded.summary, authors = excluded.authors, language = excluded.language,
+        published = excluded.published, updated = excluded.updated, last_at = excluded.last_at
+    where sighting.last_at <= excluded.last_at
+)
+select true as changed from before
+where last_at <= %(at)s
+  and (title, summary, updated) is distinct from (%(title)s, %(summary)s, %(updated)s::timestamptz)
+
+-- name: read_again
+update entry set due_at = %(at)s, priority = 2, reason = 'the feed changed what it says'
+where id in (select id from entry where id = any(%(ids)s) and stage = 'done' order by id for update)
+
+-- name: silent
+select url, publisher, polled_at, changed_at, failures, error, not_before from feed
+where url = any(%(urls)s) and (failures > 0 or changed_at is null or changed_at < %(since)s)
+order by publisher, url

@@ -1,0 +1,28 @@
+-- name: claim
+with free as (
+    select article_id from outbox
+    where due_at <= %(now)s and (lease_until is null or lease_until < clock_timestamp())
+    order by queued_at, article_id
+    limit %(limit)s
+    for update skip locked)
+update outbox set lease_token = %(token)s, lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
+from free where outbox.article_id = free.article_id
+returning outbox.article_id
+
+-- name: acknowledge
+-- Only what was written: a document saved again meanwhile stays dirty.
+delete from outbox where article_id in (
+    select article_id from outbox
+    join unnest(%(ids)s::bigint[], %(versions)s::bigint[]) as written (id, v) on article_id = id and version = v
+    order by article_id for update of outbox)
+
+-- name: size
+select count(*) as n, min(queued_at) as oldest from outbox
+
+-- name: waiting
+select article_id from outbox
+
+-- name: quarantine
+-- The engine will never take these as they are; a new version of the document tries again.
+update outbox set due_at = 'infinity', reason = t.reason, attempts = attempts + 1
+from unnest(%(ids)s::bigint[], %(reasons)s::text[]) as t (id, reason) where article_id = t.id
