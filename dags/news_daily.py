@@ -51,12 +51,9 @@ def news_daily():
         """Poll the feeds; answer the shards of hosts that have pages due."""
         from pipeline import steps
 
+        interval = (data_interval_start, data_interval_end)
         with pipeline() as runtime:
-            steps.start_scheduled(
-                runtime, name(run_id), str(dag_run.run_type.value), data_interval_start, data_interval_end
-            )
-            shards = steps.discover(runtime, name(run_id))
-        return [{"shard": shard, "shards": shards} for shard in range(shards)]
+            return steps.begin(runtime, name(run_id), dag_run.run_type.value, interval)
 
     @task(max_active_tis_per_dagrun=8)
     def fetch(batch, run_id):

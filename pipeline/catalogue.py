@@ -5,7 +5,7 @@ Checks the file and names what is wrong with it, line by line. Does not fetch a 
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -52,7 +52,7 @@ class Publisher:
 
     def owns(self, host: str) -> bool:
         """Whether a host ("name" or "name:port") is one of the publisher's domains or below one."""
-        return _rank(self, host) > 0
+        return any(name in self.domains for name in _names(host))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,11 @@ class Catalogue:
     """All publishers, in the order of the file."""
 
     publishers: tuple[Publisher, ...]
+    _by_domain: dict[str, Publisher] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_domain = {domain: publisher for publisher in self.publishers for domain in publisher.domains}
+        object.__setattr__(self, "_by_domain", by_domain)
 
     def get(self, publisher_id: str) -> Publisher | None:
         """The publisher with that id, or None: the catalogue may have lost one that the store still knows."""
@@ -74,17 +79,18 @@ class Catalogue:
 
     def publisher_of(self, host: str) -> Publisher | None:
         """The publisher with the longest domain that a host ("name" or "name:port") is or is below."""
-        best = max(self.publishers, key=lambda publisher: _rank(publisher, host), default=None)
-        return best if best and best.owns(host) else None
+        return next((self._by_domain[name] for name in _names(host) if name in self._by_domain), None)
 
     def feeds(self) -> tuple[FeedSource, ...]:
         return tuple(feed for publisher in self.publishers for feed in publisher.feeds)
 
 
-def _rank(publisher: Publisher, host: str) -> int:
-    """The length of the publisher's longest domain that a host belongs to, 0 if it belongs to none."""
-    name = "." + host.lower().partition(":")[0].rstrip(".")
-    return max((len(domain) for domain in publisher.domains if name.endswith(f".{domain}")), default=0)
+def _names(host: str) -> Iterator[str]:
+    """A host's name and those above it: sport.gazette.fr, gazette.fr, fr."""
+    name = host.lower().partition(":")[0].rstrip(".")
+    while name:
+        yield name
+        name = name.partition(".")[2]
 
 
 def _nearest(word: str, words: Iterable[str]) -> str:

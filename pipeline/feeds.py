@@ -97,7 +97,8 @@ def _entry(dated: _Dated, *, url: str, guid_is_link: bool) -> FeedEntry | None:
     """The entry that an item makes; None if it has no usable link."""
     published, updated, item = dated
     guid = "".join(filter(str.isprintable, item.guid)).strip()
-    for link in (*item.links, guid) if guid_is_link else item.links:
+    permalink = (guid,) if guid_is_link and guid.startswith(("https://", "http://")) else ()
+    for link in (*item.links, *permalink):
         address = _address(link, url)
         if not address:
             continue

@@ -15,6 +15,7 @@ _BLOCK = re.compile(
     r"<(?=/?(?:p|br|div|li|ul|ol|dl|dd|dt|h[1-6]|t[rdh]|table|blockquote|hr|pre|section|article|fig\w+|img)\b)",
     re.IGNORECASE,
 )
+_TYPED_QUOTES = re.compile("<<([^<>]{1,300})>>")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _BARE_AMPERSAND = re.compile(rf"&(?!{_ENTITY.pattern[1:]})")
 _AMPERSANDS = re.compile(r"&(?:(?:amp|#0*38|#x0*26);)+", re.IGNORECASE)
@@ -68,6 +69,7 @@ def _without_markup(text: str) -> str:
 
     if text.count("<") > _MOST_TAGS:
         text = "<".join(text.split("<", _MOST_TAGS)[:_MOST_TAGS])
+    text = _TYPED_QUOTES.sub(r"«\1»", text.replace("<![CDATA[", "").replace("]]>", ""))
     spaced = _BARE_AMPERSAND.sub("&amp;", _BLOCK.sub(" <", text))
     return html.unescape(nh3.clean(spaced, tags=set(), clean_content_tags=_SILENT))
 

@@ -50,7 +50,12 @@ class Response:
         if self.status not in _REDIRECTS or not place:
             return ""
         # urljoin takes "http:/127.0.0.1/" for a path on the same host, other programs for another host
-        return place if _SCHEME.match(place) else urljoin(self.url, place)
+        if _SCHEME.match(place):
+            return place
+        try:
+            return urljoin(self.url, place)
+        except ValueError:  # "//[::1": left as it is, to be refused like any other that is no URL
+            return place
 
     @property
     def etag(self) -> str:

@@ -37,15 +37,17 @@ def start(runtime: Runtime, run: Run) -> None:
         runs.start(tx, run, now=runtime.now())
 
 
-def start_scheduled(
-    runtime: Runtime, run: str, kind: str, interval_start: datetime | None, interval_end: datetime | None
-) -> None:
-    """Make a run of the scheduler known; whether it asks live feeds follows from its kind and interval."""
-    asks, reason = polls(kind, interval_end, now=runtime.now())
-    start(
-        runtime,
-        Run(run, kind, asks, reason, interval_start=interval_start, interval_end=interval_end),
-    )
+def begin(
+    runtime: Runtime, run: str, kind: str, interval: tuple[datetime | None, datetime | None]
+) -> list[dict[str, int]]:
+    """Start a run of the scheduler and discover; return the shards of hosts for `fetch`.
+
+    Whether it asks live feeds follows from its kind and from the end of its data interval.
+    """
+    asks, reason = polls(kind, interval[1], now=runtime.now())
+    start(runtime, Run(run, kind, asks, reason, interval_start=interval[0], interval_end=interval[1]))
+    shards = discover(runtime, run)
+    return [{"shard": shard, "shards": shards} for shard in range(shards)]
 
 
 def polls(kind: str, interval_end: datetime | None, *, now: datetime) -> tuple[bool, str]:

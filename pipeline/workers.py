@@ -1,28 +1,340 @@
 """CPU work in processes that can be killed: reading pages and feeds without trusting them.
 
-Does not fetch, store or decide anything. A child is `python -m pipeline.workers`; it gets tasks on its standard
-input and answers on its standard output, each message a frame: two lengths (big-endian, 4 bytes each), then
-that many bytes of JSON and of raw data. Nothing is unpickled, in either direction.
+Does not fetch, store or decide anything. A child is `python -m pipeline.workers`; it reads tasks from its
+standard input and writes answers to its standard output. A message is a frame: two lengths of 4 bytes,
+big-endian, then so many bytes of JSON and of raw data. Nothing is unpickled, in either direction.
 """
 
 import contextlib
+import ctypes
+import logging
 import os
 import queue
+import resource
 import signal
 import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
-from dataclasses import asdict
+import traceback
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, Any, Self
 
 import orjson
 
-from pipeline import errors
-from pipeline.errors import Permanent, Transient, Unparsable, VeilleError
+from pipeline import errors, offspring
+from pipeline.errors import Transient, Unparsable, VeilleError
 from pipeline.model import Article, Claims, Feed
 
-if TYPE_CHECKING:
+WALL = 10.0  # seconds for one page; the slowest of 553 real ones needs 0.5
+# Bytes of address space. A warm child has 300 MB of it, 200 of them resident; with this limit it holds at most
+# 512 MB, and no real page needs more than 350.
+MEMORY = 600_000_000
+START = 120.0  # seconds to load libraries and models: 3 CPU-s, on a machine that may be busy
+OUT_OF_MEMORY = 77  # exit code of a child; freed memory is in pieces, so it does not go on
+
+Result = Article | Feed | None
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_LENGTHS = struct.Struct(">II")
+_RESULTS: dict[str, type[Article | Feed] | None] = {"extract": Article, "parse_feed": Feed, "warm": None}
+_SUBJECTS = {"extract": "the page", "parse_feed": "the feed"}
+_ERRORS = {
+    kind.code: kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, VeilleError)
+}
+# What a child may know of this process: it reads what strangers wrote, so no URLs, passwords and keys.
+_ENVIRONMENT = (
+    "HOME",
+    "LANG",
+    "LC_",
+    "LD_",
+    "DYLD_",
+    "PATH",
+    "PYTHON",
+    "SYSTEMROOT",
+    "TMP",
+    "TZ",
+    "VIRTUAL_ENV",
+)
+
+
+class Workers:
+    """Up to `count` children, started when first needed and kept; at most one for each core.
+
+    Safe to use from several threads, and from daemonic processes. The children die with the process that uses
+    them, however it dies.
+    """
+
+    def __init__(self, count: int, *, wall: float = WALL, memory: int = MEMORY) -> None:
+        self.count = max(1, min(count, _cores()))
+        self._wall, self._memory = wall, memory
+        # Idle children, or None for one not yet started; the last one used first, so that few are started.
+        self._idle: queue.LifoQueue[_Child | None] = queue.LifoQueue()
+        for _ in range(self.count):
+            self._idle.put(None)
+        # Linux kills a child when the thread that started it ends (see `_die_with_parent`): this one stays.
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="workers")
+        self._children: set[_Child] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all children, at once."""
+        for child in list(self._children):
+            child.kill()
+        self._starter.shutdown()
+
+    def run(self, task: str, payload: Mapping[str, Any] | None = None) -> Result:
+        """What the task makes of the payload; waits for an idle child.
+
+        - "extract": the arguments of `articles.extract` -> Article
+        - "parse_feed": the arguments of `feeds.parse` -> Feed
+        - "warm": nothing -> None, when the models are loaded
+
+        Raises what the function raises, and Unparsable where the child took more than the limit of time or
+        memory or died over it. It is then replaced.
+        """
+        request = _request(task, payload or {})
+        child = self._idle.get()
+        try:
+            if child is None or not child.usable:
+                child = self._replaced(child)
+            if task != "parse_feed":
+                child.warm_up()
+            answer = b"" if task == "warm" else child.ask(task, request, self._wall)
+        finally:
+            self._idle.put(child)
+        kind = _RESULTS[task]
+        return None if kind is None else _adapter(kind)(answer)
+
+    def _replaced(self, child: "_Child | None") -> "_Child":
+        if child:
+            self._children.discard(child)
+        started = self._starter.submit(_Child, self._memory).result()
+        self._children.add(started)
+        return started
+
+
+class _Child:
+    """One process and the pipes to it. Used by one thread at a time."""
+
+    def __init__(self, memory: int) -> None:
+        self._memory = memory
+        self._warm = False
+        self._expired = False
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "pipeline.workers", str(memory)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=_environment(),
+        )
+
+    @property
+    def usable(self) -> bool:
+        return not self._expired and self._process.poll() is None
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def warm_up(self) -> None:
+        """Loads the models, outside of any page's time."""
+        if not self._warm:
+            try:
+                self.ask("warm", _request("warm", {}), START)
+            except Unparsable as error:
+                raise Transient(
+                    f"the reading process did not start: {error}", hint="veille doctor"
+                ) from error
+            self._warm = True
+
+    def ask(self, task: str, request: bytes, wall: float) -> bytes:
+        """The answer to one request, within `wall` seconds. Ends the process on any failure to get it."""
+        assert self._process.stdin
+        assert self._process.stdout
+        limit = threading.Timer(wall, self._expire)
+        limit.daemon = True
+        limit.start()
+        try:
+            with contextlib.suppress(
+                BrokenPipeError
+            ):  # it died before reading all: the answer will be missing
+                self._process.stdin.write(request)
+                self._process.stdin.flush()
+            head, raw = _read(self._process.stdout)
+        except EOFError:
+            raise self._death(task, wall) from None
+        except BaseException:
+            self.kill()
+            raise
+        finally:
+            limit.cancel()
+        _raise_error(orjson.loads(head))
+        return raw
+
+    def _expire(self) -> None:
+        self._expired = True  # even where the answer came just now: the kill that follows ends the process
+        self._process.kill()
+
+    def _death(self, task: str, wall: float) -> Unparsable:
+        self.kill()
+        subject, code = _SUBJECTS.get(task, "the start"), self._process.returncode
+        if self._expired:
+            return Unparsable(f"{subject} took more than {wall:g} s to read")
+        if code == OUT_OF_MEMORY:
+            return Unparsable(f"{subject} needs more than {self._memory // 1_000_000} MB to read")
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        return Unparsable(f"{subject} ended the process that read it ({how})")
+
+
+def _cores() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name.startswith(_ENVIRONMENT)}
+    root = str(Path(__file__).parent.parent)
+    paths = [root, *filter(None, [kept.get("PYTHONPATH")])]
+    # One arena and no thread pools: they reserve address space by the core.
+    single = {"MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    return kept | single | {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+@cache
+def _adapter(kind: type[Any]) -> Callable[[bytes], Any]:
     from pydantic import TypeAdapter
+
+    return TypeAdapter(kind).validate_json
+
+
+# ---- messages ---------------------------------------------------------------------------------------
+
+
+def _request(task: str, payload: Mapping[str, Any]) -> bytes:
+    """The frame of a task; the bytes of the payload go as they are, under the name in `raw`."""
+    name = next((key for key, value in payload.items() if isinstance(value, bytes)), "")
+    arguments = {key: value for key, value in payload.items() if key != name}
+    try:
+        head = orjson.dumps({"task": task, "raw": name, "arguments": arguments})
+    except orjson.JSONEncodeError as error:
+        raise Unparsable(f"{_SUBJECTS.get(task, task)} cannot be handed over: {error}") from error
+    return _frame(head, payload[name] if name else b"")
+
+
+def _frame(head: bytes, raw: bytes) -> bytes:
+    return _LENGTHS.pack(len(head), len(raw)) + head + raw
+
+
+def _read(pipe: IO[bytes]) -> tuple[bytes, bytes]:
+    """One frame. Raises EOFError where the other side has gone."""
+    lengths = pipe.read(_LENGTHS.size)
+    if len(lengths) < _LENGTHS.size:
+        raise EOFError
+    head, raw = _LENGTHS.unpack(lengths)
+    body = pipe.read(head + raw)
+    if len(body) < head + raw:
+        raise EOFError
+    return body[:head], body[head:]
+
+
+def _raise_error(head: dict[str, str]) -> None:
+    """Raises the error that an answer reports, if it reports one."""
+    if not head:
+        return
+    if head["code"] not in _ERRORS:
+        raise RuntimeError(f"a bug in the reading process:\n{head['message']}")
+    raise _ERRORS[head["code"]](head["message"], hint=head["hint"])
+
+
+# ---- the child --------------------------------------------------------------------------------------
+
+
+def _main(memory: int) -> None:
+    _die_with_parent()
+    _limit(memory)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    logging.disable(logging.CRITICAL)
+    requests, answers = _pipes()
+    with contextlib.suppress(EOFError, BrokenPipeError):  # the parent is done
+        while True:
+            answers.write(_answer(*_read(requests)))
+            answers.flush()
+
+
+def _die_with_parent() -> None:
+    """Whatever this process is doing, it ends when its parent does.
+
+    Linux sends SIGKILL, also into C code that does not let Python's threads run; elsewhere a thread looks.
+    """
+    offspring.die_with_parent()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _limit(memory: int) -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(ValueError, OSError):  # macOS knows the limit and refuses it
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+
+
+def _pipes() -> tuple[IO[bytes], IO[bytes]]:
+    """The pipes to the parent, out of reach of libraries that print: descriptors 0 and 1 lead to nothing."""
+    pipes = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(nothing, 1)
+    return pipes
+
+
+def _answer(head: bytes, raw: bytes) -> bytes:
+    request = orjson.loads(head)
+    arguments = request["arguments"] | ({request["raw"]: raw} if request["raw"] else {})
+    try:
+        return _frame(b"{}", orjson.dumps(_TASKS[request["task"]](**arguments)))
+    except MemoryError:
+        os._exit(OUT_OF_MEMORY)
+    except VeilleError as error:
+        said = {"code": error.code, "message": str(error), "hint": error.hint}
+    except Exception:  # noqa: BLE001 - a bug: it is raised where somebody sees it
+        said = {"code": "bug", "message": traceback.format_exc()}
+    return _frame(orjson.dumps(said), b"")
+
+
+def _extract(*, fetched_at: str, claims: dict[str, Any] | None = None, **arguments: Any) -> Article:
+    from pipeline import articles
+
+    told = _adapter(Claims)(orjson.dumps(claims or {}))
+    return articles.extract(fetched_at=datetime.fromisoformat(fetched_at), claims=told, **arguments)
+
+
+def _parse_feed(**arguments: Any) -> Feed:
+    from pipeline import feeds
+
+    return feeds.parse(**arguments)
+
+
+def _warm() -> None:
+    """One page through everything: loads the libraries, the language models and htmldate's months."""
+    from pipeline import language
+
+    language.preload()
+    with contextlib.suppress(Unparsable):
+        _extract(fetched_at="2026-01-01T00:00:00Z", html=_SAMPLE, url="http://veille.invalid/")
+
+
+_SAMPLE = b"<html><body><article><h1>Titre</h1>" + b"<p>Un paragraphe de mars 2025.</p>" * 20
+_TASKS: dict[str, Callable[..., Result]] = {"extract": _extract, "parse_feed": _parse_feed, "warm": _warm}
+
+if __name__ == "__main__":
+    _main(int(sys.argv[1]))

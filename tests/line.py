@@ -1,4 +1,4 @@
-"""The whole line as a process of its own, to be killed: `python tests/line.py`, settings in the environment."""
+"""The whole line as a process of its own, to be killed: `python tests/line.py`, set up by the environment."""
 
 import sys
 import uuid

@@ -1,8 +1,10 @@
 """Content codings are undone in bounded steps."""
 
 import gzip
+import tracemalloc
 import zlib
 
+import hostile_server
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,6 +72,22 @@ def test_nothing_is_held_beyond_the_cap(name, data, cap, size):
     except TooLarge:
         assert len(data) > cap
     assert decoder.body() == data[:cap]
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate"])
+def test_a_bomb_in_one_chunk_takes_little_more_memory_than_the_cap(name):
+    """1 GB in 1 MB, fed at once."""
+    bomb = b"".join(hostile_server.bomb(10**9, name))
+    decoder = Decoder(name, 10**6)
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooLarge):
+            decoder.feed(bomb)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak <= 10**6 + 3 * len(bomb)  # zlib keeps what it has not read yet, and copies it
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])

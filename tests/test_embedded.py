@@ -341,6 +341,26 @@ def test_who_comes_while_it_stops_gets_a_running_server(home: Home) -> None:
         assert out == "done\n", err
 
 
+@pytest.mark.crash
+@slow
+def test_who_comes_while_it_stops_waits_for_the_end(home: Home) -> None:
+    """A hung server makes the stop long: nobody becomes a user meanwhile, the server is killed at last."""
+    tries: list[bool] = []
+    home.user().communicate()
+    users, postmaster = home.root / "users.lock", home.postmaster()
+    postmaster.suspend()
+
+    def is_taken() -> bool:
+        """20 times in a row; to look for users the supervisor takes it only for a moment."""
+        tries.append(module._is_locked(users))
+        return len(tries) > 20 and all(tries[-20:])
+
+    assert eventually(is_taken)
+    assert postmaster.is_running()
+    assert home.ask("select 1") == "1"
+    assert not postmaster.is_running()
+
+
 @slow
 def test_remove_leaves_nothing_and_is_refused_while_somebody_is_inside(home: Home) -> None:
     with Embedded(home.folder) as embedded, pytest.raises(Busy):
@@ -543,6 +563,14 @@ def _kill_postmaster(home: Home) -> None:
     kill(home.postmaster())
 
 
+def _kill_postmaster_of_hung_children(home: Home) -> None:
+    """Stopped as they are, they do not notice that it is gone, and stay attached to its memory."""
+    postmaster = home.postmaster()
+    for process in postmaster.children():
+        process.suspend()
+    kill(postmaster)
+
+
 def _kill_all(home: Home) -> None:
     for process in home.servers():
         kill(process)
@@ -570,6 +598,7 @@ def _stop_smartly(home: Home) -> None:
 
 FAULTS = [
     _kill_postmaster,
+    _kill_postmaster_of_hung_children,
     _kill_all,
     _kill_supervisor,
     _kill_supervisor_and_postmaster,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import datetime as dt
 import gzip
 import itertools
@@ -21,6 +22,8 @@ from pathlib import Path
 
 import pytest
 from hostile_server import Conversation, Server, bomb, routes
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.addresses import parse_allowed, target
 from pipeline.errors import (
@@ -773,10 +776,16 @@ BOMBED = """
     def peak():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1)
 
+    def now():
+        if sys.platform != "linux":
+            return peak()
+        with open("/proc/self/status") as status:
+            return int(next(line for line in status if line.startswith("VmRSS")).split()[1])
+
     port = int(sys.argv[1])
     with Fetcher(allow_hosts=frozenset({("press.localhost", port)}), user_agent="Veille") as fetch:
         fetch.get(f"http://press.localhost:{port}/small", cap=15_000_000)
-        before = peak()
+        before = now()
         for coding in ("gzip", "deflate"):
             try:
                 fetch.get(f"http://press.localhost:{port}/{coding}", cap=15_000_000)
@@ -902,6 +911,36 @@ def test_retry_after_goes_by_the_servers_own_clock():
 
 def test_without_retry_after_there_is_no_wait():
     assert response().retry_after is None
+
+
+@given(
+    st.text(st.characters(max_codepoint=255), max_size=30), st.sampled_from(["", "//", "//[", "http:", "/\\"])
+)
+def test_no_location_makes_it_fail(text, start):
+    """Whatever it says is refused by `target`, or a URL that stays one."""
+    place = dataclasses.replace(response(Location=start + text), status=302).location
+
+    if place:
+        with contextlib.suppress(BlockedAddress):
+            assert target(place).url.isascii()
+
+
+@pytest.mark.parametrize(
+    ("location", "place"),
+    [
+        ("/2", "https://www.journal.example/2"),
+        ("2?x", "https://www.journal.example/2?x"),
+        ("?x", "https://www.journal.example/une?x"),
+        ("//autre.example/", "https://autre.example/"),
+        (" /\xc3\xa9t\xc3\xa9 ", "https://www.journal.example/%C3%A9t%C3%A9"),
+        ("/\xe9t\xe9", "https://www.journal.example/%E9t%E9"),
+        ("http:/127.0.0.1/", "http:/127.0.0.1/"),
+        ("//[::1", "//[::1"),
+        ("", ""),
+    ],
+)
+def test_locations_are_made_absolute(location, place):
+    assert dataclasses.replace(response(Location=location), status=302).location == place
 
 
 def test_headers_are_kept_as_received():

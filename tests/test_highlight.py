@@ -66,6 +66,14 @@ def test_a_long_sentence_is_cut_between_words():
     assert place.endswith("mot…")
 
 
+@pytest.mark.parametrize(
+    "text", ["mot " * 30 + "aa" * 125 + " fin", "aa " * 200, "mot, " * 50 + "aa" + ", mot" * 50]
+)
+def test_a_fragment_is_never_wider_than_promised(text):
+    for fragment in Marker.of(parse("aa*")).best("", text):
+        assert WIDTH - 10 < sum(len(piece.text) for piece in fragment) <= WIDTH
+
+
 def test_lead_and_text_are_both_searched_and_a_repeated_lead_is_not_shown_twice():
     assert best("gaz", "Le gaz manque.", "Le gaz revient.") == ["Le [gaz] manque.", "Le [gaz] revient."]
     assert best("gaz", "Le gaz manque.", "Le gaz manque. Et voilà.") == ["Le [gaz] manque. Et voilà."]

@@ -153,8 +153,7 @@ def test_a_page_is_not_asked_for_between_two_due_times(runtime, first_edition):
 
 def test_a_run_for_an_old_day_asks_no_live_feed(runtime, first_edition):
     """Live feeds would answer with today; the report says that they were not asked, and why."""
-    steps.start_scheduled(runtime, "old", "backfill", None, None)
-    steps.discover(runtime, "old")
+    steps.begin(runtime, "old", "backfill", (None, None))
     found = report(runtime, "old")
 
     assert not found.run.polls

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -144,6 +145,27 @@ def test_a_reader_keeps_the_old_generation_while_it_uses_it(folder, index):
     everything = searcher.search(tantivy.Query.all_query())
     assert [json.loads(searcher.doc(at)["shown"][0])["id"] for _, at in everything.hits] == ["a"]
     assert index.versions() == {"b": 1}
+
+
+def test_a_reader_looks_again_where_the_generation_is_removed_before_it_is_open(folder, index):
+    """CURRENT becomes a pipe whose reader gets a name that is out of date as soon as it is read."""
+    current = folder / "CURRENT"
+    live = current.read_text()
+    current.unlink()
+    os.mkfifo(current)
+
+    def swap() -> None:
+        with current.open("w") as pipe:
+            pipe.write("gen-removed")
+            (folder / "next").write_text(live)
+            (folder / "next").replace(current)
+
+    swapping = threading.Thread(target=swap)
+    swapping.start()
+    try:
+        assert TantivyIndex(folder).versions() == {"a": 1}
+    finally:
+        swapping.join()
 
 
 def test_only_the_live_generation_stays_on_disk(folder, index):

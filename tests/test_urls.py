@@ -195,11 +195,17 @@ def test_what_is_no_web_address_is_refused(url):
         canonical(url)
 
 
-def test_a_message_shows_no_password_and_no_token():
+@pytest.mark.parametrize("password", ["canary", "a/canary", "a?canary", "a#canary", "canary\n"])
+def test_a_message_shows_no_password_and_no_token(password):
     with pytest.raises(Unparsable) as caught:
-        canonical("https://user:canary@x.fr:99999/a?token=canary#canary")
+        canonical(f"https://user:{password}@x.fr:99999/a?token=canary#canary")
 
     assert "canary" not in str(caught.value)
+
+
+def test_a_url_of_no_sane_length_is_refused_before_it_costs_time():
+    with pytest.raises(Unparsable, match="longer than"):
+        canonical("https://x.fr/a" + "\u0301\u0323" * 200_000)
 
 
 def test_long_tracking_does_not_make_a_url_too_long():

@@ -9,6 +9,8 @@ from pipeline.cli import ingesting, library, tools
 from pipeline.cli.console import error_console
 from pipeline.errors import VeilleError
 
+UsageProblem = typer.BadParameter.__mro__[2]  # click's root error, which typer ships under a private name
+
 app = typer.Typer(
     help="An open watch over the French press.",
     no_args_is_help=True,
@@ -63,12 +65,10 @@ def run() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
-    except Exception as error:
-        import click
-
-        if isinstance(error, click.ClickException):
-            error.show()
-            sys.exit(error.exit_code)
+    except UsageProblem as error:
+        error.show()  # type: ignore[attr-defined]  # typer keeps click to itself
+        sys.exit(2)
+    except Exception:
         logging.getLogger("pipeline").exception("bug")
         raise
 

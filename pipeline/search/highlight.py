@@ -15,9 +15,8 @@ from pipeline.tokens import Token, tokenize
 
 WIDTH: Final = 200  # characters of a fragment: two to three lines of a terminal
 FRAGMENTS: Final = 2
-READ: Final = (
-    20_000  # characters of a text that are looked at: 6 ms; longer articles are rare and lists must be quick
-)
+# Characters of a text that are looked at, 12 ms; of 2 565 articles 10 are longer.
+READ: Final = 20_000
 _LEADING: Final = 60  # characters of context before the first match
 _ELLIPSIS: Final = "…"
 _BREAK: Final = re.compile(r"[.!?…»]\s+(?=[^\W_a-z])|\n")  # where a reader would start

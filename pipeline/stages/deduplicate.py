@@ -115,8 +115,9 @@ def _compare(tx: Transaction, article: int, latest: RevisionRow, *, indexed: boo
     bands = fingerprints.bands(own) if own else ()
     articles.set_bands(tx, article, bands)
     found = {}
-    for other, (_, text) in articles.candidates(tx, article, bands).items():
-        comparison = fingerprints.verify(own, fingerprints.shingles(text))
+    for other, (title, text) in articles.candidates(tx, article, bands).items():
+        same = fingerprints.one_title(latest.article.title, title)
+        comparison = fingerprints.verify(own, fingerprints.shingles(text), one_title=same)
         if comparison.relation != "none":
             found[other] = comparison
     return articles.set_copies(tx, article, found)

@@ -13,11 +13,12 @@ from pipeline import failpoints, search
 from pipeline.errors import NotFound
 from pipeline.model import Document
 from pipeline.runtime import Runtime
-from pipeline.store import INDEX, articles, leases, outbox
+from pipeline.store import INDEX, REBUILD, articles, leases, outbox
 
 BATCH = 500  # documents a commit of the index
 HOLD_SECONDS = 5.0  # the longest that one writer keeps the others waiting
 WAIT_SECONDS = 30.0
+REBUILD_SECONDS = 6 * 3600.0  # 1 million documents take about an hour of one core
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,32 @@ def drain(runtime: Runtime, run: str) -> int:
 
 
 def rebuild(runtime: Runtime) -> int:
-    """Make the index anew from the store, while others use it; return how many documents it has."""
+    """Make the index anew from the store, while others use it; return how many documents it has.
+
+    Raises Busy where another rebuild does not end within REBUILD_SECONDS.
+    """
+    with runtime.store.session_lock(REBUILD, wait_seconds=REBUILD_SECONDS):
+        return _rebuild(runtime)
+
+
+def ensure(runtime: Runtime) -> None:
+    """Make the index if there is none yet; of several processes that find none, one does."""
+    if _exists(runtime):
+        return
+    with runtime.store.session_lock(REBUILD, wait_seconds=REBUILD_SECONDS):
+        if not _exists(runtime):
+            _rebuild(runtime)
+
+
+def _exists(runtime: Runtime) -> bool:
+    try:
+        runtime.index.count()
+    except NotFound:
+        return False
+    return True
+
+
+def _rebuild(runtime: Runtime) -> int:
     total = 0
 
     def batches() -> Iterator[list[Document]]:
@@ -84,14 +110,6 @@ def differences(runtime: Runtime) -> dict[str, list[str]]:
             id_ for id_ in stored.keys() & held.keys() - waiting if stored[id_] != held[id_]
         ),
     }
-
-
-def ensure(runtime: Runtime) -> None:
-    """Make the index if there is none yet."""
-    try:
-        runtime.index.count()
-    except NotFound:
-        rebuild(runtime)
 
 
 def _write_batch(runtime: Runtime) -> int:

@@ -22,7 +22,7 @@ Transaction: TypeAlias = "psycopg.Connection[dict[str, Any]]"
 
 # Advisory locks: one number a purpose, all under Veille's own first key.
 LOCK_SPACE = 0x5645
-MIGRATE, ARTICLES, INDEX = 1, 2, 3
+MIGRATE, ARTICLES, INDEX, REBUILD = 1, 2, 3, 4
 _POOL = 24  # connections a process may hold: 16 fetching threads, heartbeats, and room; the server takes 200
 
 

@@ -564,6 +564,7 @@ class Server:
         if self._process is not None:
             self._signal(signal.SIGINT, STOP_SECONDS)
             self._signal(signal.SIGQUIT, 0.5)
+            self._signal(signal.SIGKILL, 0.25)
         deadline = time.monotonic() + STOP_SECONDS
         while _is_locked(self._place.lock("server")) and time.monotonic() < deadline:
             self._kill_rest()

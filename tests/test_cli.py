@@ -1,0 +1,221 @@
+"""The command line: results for people and programs, and one clear message for every failure."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+COMMAND = [sys.executable, "-c", "from pipeline.cli import main; main()"]
+
+
+@pytest.fixture
+def veille(tmp_path, press, database_url):
+    """Runs a command on this test's own home and database."""
+
+    def run(*arguments, stdin=b"", **environment):
+        settings = {
+            "VEILLE_HOME": str(tmp_path / "home"),
+            "VEILLE_CONFIG": str(press.config),
+            "VEILLE_DATABASE_URL": database_url,
+            "VEILLE_ALLOW_HOSTS": ",".join(press.hosts),
+            "VEILLE_HOST_GAP_SECONDS": "0",
+        }
+        return subprocess.run(
+            [*COMMAND, *arguments],
+            env=os.environ | settings | environment,
+            input=stdin,
+            capture_output=True,
+            check=False,
+            timeout=120,
+        )
+
+    return run
+
+
+def answer(done):
+    assert done.returncode == 0, done.stderr.decode()
+    return json.loads(done.stdout)
+
+
+def lines(*records):
+    return b"".join(json.dumps(record).encode() + b"\n" for record in records)
+
+
+def answers(done):
+    assert done.returncode == 0, done.stderr.decode()
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_canonical_reads_many(veille):
+    """One line in, one line out, in order; a line that fails says why and does not stop the others."""
+    done = veille(
+        "canonical",
+        "--ndjson",
+        stdin=lines({"url": "http://www.exemple.fr/a?utm_source=x"}, {"url": "mailto:a@b"}, {})
+        + b"no json\n",
+    )
+    good, bad, empty, broken = answers(done)
+
+    assert good == {"url": "https://exemple.fr/a", "keys": ["url:https://exemple.fr/a"]}
+    assert "error" in bad
+    assert "url" in empty["error"]
+    assert "not JSON" in broken["error"]
+
+
+def test_compare_tells_copies(veille):
+    """A text and the same text with a head of its own are a copy; other texts are none."""
+    text = " ".join(f"mot{number} avec phrase{number % 7}" for number in range(120))
+    head = " ".join(f"tête{number} propre" for number in range(60))
+    pairs = lines(
+        {"a": {"title": "Un", "text": text}, "b": {"title": "Deux", "text": f"{head} {text}"}},
+        {"a": {"title": "Un", "text": text}, "b": {"title": "Deux", "text": head}},
+    )
+    copy, none = answers(veille("compare", "--ndjson", stdin=pairs))
+
+    assert copy["relation"] == "copy"
+    assert copy["containment_ab"] > 0.95
+    assert none["relation"] == "none"
+
+
+def test_language_reads_many(veille):
+    done = veille(
+        "language", "--ndjson", stdin=lines({"text": "Le conseil municipal a voté son budget hier soir."})
+    )
+    assert answers(done)[0]["language"] == "fr"
+
+
+def test_extract_reads_many_in_order(veille, tmp_path):
+    """Pages come back in the order of the questions, from text or from a file, and a bad line has its error."""
+    page = (
+        "<html lang=fr><title>{0}</title><article><h1>{0}</h1>" + "<p>Le conseil a voté le budget.</p>" * 30
+    )
+    (tmp_path / "page.html").write_text(page.format("Du fichier"))
+    records = [{"url": f"https://exemple.fr/{n}", "html": page.format(f"Titre {n}")} for n in range(6)]
+    records += [
+        {"url": "https://exemple.fr/f", "path": str(tmp_path / "page.html")},
+        {"url": "https://exemple.fr/x"},
+    ]
+    *good, bad = answers(veille("extract", "--ndjson", stdin=lines(*records)))
+
+    assert [article["title"] for article in good] == [*(f"Titre {n}" for n in range(6)), "Du fichier"]
+    assert {article["language"] for article in good} == {"fr"}
+    assert "path" in bad["error"]
+
+
+def test_a_run_and_what_can_be_asked_of_it(veille, first_edition):
+    """Ingest, search, show, runs, status, doctor: each answers programs in JSON."""
+    report = answer(veille("ingest", "--json"))
+    assert report["adds_up"]
+    assert report["discovered"] == 32
+    found = answer(veille("search", "garanties de sécurité", "--facets", "--json"))
+    assert found["total"] >= 3
+    shown = answer(veille("show", found["results"][0]["id"], "--json"))
+    assert shown["tags"]
+    assert answer(veille("show", shown["url"], "--json"))["id"] == shown["id"]
+    assert answer(veille("runs", "--json"))[0]["discovered"] == 32
+    assert answer(veille("runs", "show", "--json"))["discovered"] == 32
+    status = answer(veille("status", "--json"))
+    assert status["outbox"] == 0
+    assert all(check["state"] != "failed" for check in answer(veille("doctor", "--json")))
+    assert answer(veille("index", "check", "--json")) == {
+        "missing": [],
+        "left over": [],
+        "another version": [],
+    }
+    assert answer(veille("index", "rebuild", "--json"))["documents"] == status["articles"]
+    for command in (
+        ["search", "Ukraine"],
+        ["show", "1"],
+        ["runs"],
+        ["runs", "show"],
+        ["status"],
+        ["doctor"],
+        ["topics"],
+        ["sources"],
+    ):
+        told = veille(*command)
+        assert told.returncode == 0, told.stderr.decode()
+        assert told.stdout.strip()
+
+
+def test_the_figures_are_written_for_prometheus(veille, tmp_path):
+    """The text file is in Prometheus's format."""
+    done = veille("status", "--prometheus", str(tmp_path / "veille.prom"))
+    assert done.returncode == 0, done.stderr.decode()
+    text = (tmp_path / "veille.prom").read_text()
+
+    assert "# TYPE veille_outbox_documents gauge\nveille_outbox_documents 0\n" in text
+
+
+def test_finished_texts_are_compared_tagged_and_indexed(veille, tmp_path):
+    """Imported documents enter at comparison; the second time nothing is added; a bad line is named."""
+    text = "Le conseil municipal a voté le budget. " * 40
+    articles = [
+        {
+            "url": f"https://exemple.fr/{n}",
+            "title": f"Budget {n}",
+            "text": f"{text} {n}",
+            "published": "2026-03-01",
+            "publisher": p,
+        }
+        for n, p in enumerate(("un", "deux"))
+    ]
+    file = tmp_path / "articles.ndjson"
+    file.write_bytes(lines(*articles))
+    report = answer(veille("documents", "import", str(file), "--json"))
+    assert report["outcomes"] == {"new": 2}
+    assert answer(veille("documents", "import", str(file), "--json"))["discovered"] == 0
+    assert answer(veille("search", "budget", "--json"))["total"] == 2
+    assert any(result["copy_of"] for result in answer(veille("search", "budget", "--json"))["results"])
+    file.write_bytes(lines({"url": "https://exemple.fr/x"}))
+    refused = veille("documents", "import", str(file))
+    assert refused.returncode == 1
+    assert b"line 1" in refused.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "said"),
+    [
+        (["extract", "nowhere.html"], {}, "nowhere.html cannot be read: No such file"),
+        (["extract", "."], {}, "cannot be read: Is a directory"),
+        (["feeds", "parse", "/dev/null"], {}, "empty"),
+        (["search", "titel:budget"], {}, "titel"),
+        (["search", "x", "--topic", "ukraine-garantie"], {}, "did you mean ukraine-garanties-securite"),
+        (["show", "999999"], {}, "there is no article 999999"),
+        (["runs", "show", "nothing"], {}, "there is no run nothing"),
+        (["ingest", "--source", "nobody"], {}, "nobody"),
+        (["ingest", "--day", "tomorrow"], {}, "2026-03-01 is expected"),
+        (["status"], {"VEILLE_DATABASE_URL": "mysql://x"}, "postgresql://… is expected"),
+        (["status"], {"VEILLE_DATABASE_URL": "postgresql://127.0.0.1:1/x"}, "the database does not answer"),
+        (["status"], {"VEILLE_INDEX_URL": "http://x:9200"}, "tantivy:"),
+        (["status"], {"VEILLE_LEASE_SECONDS": "soon"}, "VEILLE_LEASE_SECONDS is 'soon'"),
+        (
+            ["status"],
+            {"VEILLE_CLOCK_OFFSET": "60", "VEILLE_ALLOW_HOSTS": ""},
+            "refused without VEILLE_ALLOW_HOSTS",
+        ),
+        (["search"], {}, "query"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_failure_is_one_message(veille, arguments, environment, said):
+    """Cause and next command, exit code above zero, and no traceback."""
+    done = veille(*arguments, **environment)
+    error = done.stderr.decode()
+
+    assert done.returncode > 0
+    assert said.lower() in " ".join(error.lower().split())
+    assert "Traceback" not in error
+
+
+def test_a_database_password_is_never_shown(veille):
+    """Neither the message nor the log holds the password of a URL that fails."""
+    done = veille(
+        "status", VEILLE_DATABASE_URL="postgresql://someone:geheim99@127.0.0.1:1/x", VEILLE_LOG="text"
+    )
+
+    assert b"geheim99" not in done.stderr + done.stdout
