@@ -53,7 +53,8 @@ class Archive:
         self._name = ""
 
     def append(self, responses: Sequence[Response]) -> list[Pointer]:
-        """Write the responses with their requests, flush them to the operating system, and return where each response lies.
+        """Write the responses with their requests, flush them, and return where each response lies.
+
 
         Raises Transient where the folder cannot be written (full, read-only).
         """
@@ -192,7 +193,7 @@ def _records(response: Response) -> tuple[bytes, bytes]:
     )
 
 
-def _record(
+def _record(  # noqa: PLR0917  the parts of a record, in its order
     url: str, kind: str, first_line: str, headers: Headers, body: bytes, about: dict[str, str]
 ) -> bytes:
     from warcio.statusandheaders import StatusAndHeaders

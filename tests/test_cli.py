@@ -89,7 +89,7 @@ def test_language_reads_many(veille):
 
 
 def test_extract_reads_many_in_order(veille, tmp_path):
-    """Pages come back in the order of the questions, from text or from a file, and a bad line has its error."""
+    """Pages come back in the order of the questions; a bad line has its error."""
     page = (
         "<html lang=fr><title>{0}</title><article><h1>{0}</h1>" + "<p>Le conseil a voté le budget.</p>" * 30
     )

@@ -105,7 +105,8 @@ def observed(press, url, home):
             pointers = tx.execute(
                 "select archive_file as f, archive_offset as o, archive_length as l from page"
                 " where archive_file is not null union all"
-                " select archive_file, archive_offset, archive_length from poll where archive_file is not null"
+                " select archive_file, archive_offset, archive_length from poll"
+                " where archive_file is not null"
             ).fetchall()
         assert pointers
         for row in pointers:

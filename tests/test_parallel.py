@@ -65,7 +65,7 @@ def _at_once(runtimes, stage):
         barrier.wait()
         try:
             run_line(runtime, [stage])
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001  handed to the test
             failures.append(error)
 
     threads = [threading.Thread(target=work, args=(runtime,)) for runtime in runtimes]

@@ -13,8 +13,9 @@ ROOT = Path(__file__).parent.parent
 MODULES = sorted(path for path in (ROOT / "pipeline").rglob("*.py") if "versions" not in path.parts)
 PURE = [path for path in MODULES if "*Pure.*" in (ast.get_docstring(ast.parse(path.read_text())) or "")]
 IMPURE = frozenset({
-    "aiohttp", "asyncio", "multiprocessing", "psycopg", "psycopg_pool", "pathlib", "random", "requests", "shutil",
-    "socket", "sqlalchemy", "subprocess", "tempfile", "time", "airflow", "urllib.request", "os", "fcntl", "signal",
+    "aiohttp", "asyncio", "multiprocessing", "psycopg", "psycopg_pool", "random", "requests", "shutil",
+    "socket", "sqlalchemy", "subprocess", "tempfile", "time", "airflow", "urllib.request", "os", "fcntl",
+    "signal",
 })  # fmt: skip
 ENGINES = ("__main__.py", "tantivy.py", "tantivy_fields.py", "env.py")  # imported only where they are used
 DAGS = sorted((ROOT / "dags").glob("*.py"))
