@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from pipeline.errors import ConfigError, NotFound
 from pipeline.model import Hit, Tag
@@ -171,6 +171,7 @@ class _Place(NamedTuple):
     paragraph: tuple[str, int]
 
 
+_Problem = tuple[Sequence[int | str], str]  # the path to a field, and what is wrong there
 _Term = tuple[str, bool]  # as the rule writes it, and whether that is exact
 _Found = Mapping[_Term, Sequence[_Place]]
 
@@ -407,17 +408,15 @@ def parse(text: str, name: str) -> Rule:
 
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        twice = [] if tree is None else list(_named_twice(tree, ()))
-        if tree is None or twice:
-            raise _error(name, tree, twice or [((), "empty; expected a rule")])
-        rule = TypeAdapter(Rule).validate_python(yaml.safe_load(text))
+        if tree is None:
+            raise ConfigError(f"{name}: empty; expected a rule", hint="see the topics that are shipped")
+        rule: Rule = TypeAdapter(Rule).validate_python(yaml.safe_load(text))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise ConfigError(f"{name}{line}: not valid YAML: {getattr(error, 'problem', error)}") from error
     except ValidationError as error:
-        problems = [(problem["loc"], _complaint(problem)) for problem in error.errors()]
-        raise _error(name, tree, problems) from error
+        raise _error(name, tree, [(problem["loc"], problem["msg"]) for problem in error.errors()]) from error
     if problems := list(_wrong(rule)) or list(_mistaken(rule)):
         raise _error(name, tree, problems)
     return rule
@@ -434,14 +433,47 @@ def _read(path: Path) -> Rule:
     return rule
 
 
-_ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-
-
 def _wrong(rule: Rule) -> Iterator[_Problem]:
     """What no type can tell."""
-    shapes = {"id": [rule.id], "iptc": rule.iptc, "wikidata": rule.wikidata, "languages": rule.languages}
-    for name, (pattern, expected) in _SHAPES.items():
-        for value in shapes[name]:
-            if not pattern.fullmatch(value):
-                yield (name,), f"found {value!r}; expected {expected}"
-    ...
+    if not rule.any:
+        yield ("any",), "a rule needs evidence"
+    for place in ("all", "any", "none"):
+        for number, group in enumerate(getattr(rule, place)):
+            for term in _written(group):
+                if not _parsed(term, exact=group.exact):
+                    yield (place, number), f"{term!r} holds no word that could be found"
+                for word in _parsed(term, exact=group.exact):
+                    if word.kind == "prefix" and len(word.value) < PREFIX_AT_LEAST:
+                        yield (place, number), f"{term!r}: at least {PREFIX_AT_LEAST} letters before a *"
+
+
+def _mistaken(rule: Rule) -> Iterator[_Problem]:
+    """The examples that do not come out as the rule says."""
+    tagger = Tagger((rule,))
+    for kind, expected in (("match", True), ("no_match", False)):
+        for number, example in enumerate(getattr(rule.examples, kind)):
+            title, _, text = example.strip().partition("\n")
+            if bool(tagger.tag(title, "", text, language=rule.languages[0])) is not expected:
+                said = "does not carry the topic" if expected else "carries the topic"
+                yield ("examples", kind, number), f"{title!r} {said}"
+
+
+def _error(name: str, tree: Any, problems: Sequence[_Problem]) -> ConfigError:
+    """All problems in one error, each with its line and field."""
+    lines = [f"{name}:{_line(tree, path)}: {'.'.join(map(str, path))}: {said}" for path, said in problems]
+    return ConfigError("\n".join(lines), hint="correct the file, then run: veille doctor")
+
+
+def _line(tree: Any, path: Sequence[int | str]) -> int:
+    """The line of the field at `path`, or of the nearest one around it that is there."""
+    line, node = 1, tree
+    for step in path:
+        line = node.start_mark.line + 1
+        if isinstance(node.value, list) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+        elif isinstance(node.value, list):
+            found = [pair for pair in node.value if isinstance(pair, tuple) and pair[0].value == step]
+            if not found:
+                return line
+            line, node = found[0][0].start_mark.line + 1, found[0][1]
+    return int(line)
