@@ -336,7 +336,7 @@ def _said(entry: dict[str, Any]) -> dict[str, list[str]]:
     authors = [_get(author, "name") for author in dict.get(entry, "authors") or ()]
     return {
         "original": [_get(entry, "feedburner_origlink")],
-        "link": [link if link != guid else ""],
+        "link": [link if link != guid or dict.get(entry, "links") else ""],
         "guid": [guid],
         "title": [_get(entry, "title")],
         "summary": [_get(entry, "summary")],

@@ -305,9 +305,7 @@ def _judge(rule: Rule, found: _Found, fields: Mapping[str, _Field]) -> Tag | Non
 
 def _standing(group: Group | Veto | Evidence, found: _Found) -> list[_Piece]:
     name = group.name or next(iter(_written(group)))
-    return [
-        _Piece(name, term, place) for term in group.terms for place in found.get((term, group.exact), ())
-    ]
+    return [_Piece(name, term, place) for term in group.terms for place in found.get((term, group.exact), ())]
 
 
 def _evidence(rule: Rule, found: _Found, required: Sequence[Sequence[_Piece]]) -> Iterator[_Piece]:
@@ -323,7 +321,9 @@ def _evidence(rule: Rule, found: _Found, required: Sequence[Sequence[_Piece]]) -
         for piece in chain(_standing(evidence, found), _together(evidence, found)):
             place = piece.place
             unit = "title" if evidence.scope == "article" else getattr(place, evidence.scope)
-            in_reach = evidence.scope == "article" or all("title" in units or unit in units for units in reach)
+            in_reach = evidence.scope == "article" or all(
+                "title" in units or unit in units for units in reach
+            )
             if in_reach and place.sentence not in barred and place.paragraph not in barred:
                 yield piece._replace(points=evidence.weight * boosts[place.field])
 
@@ -359,7 +359,11 @@ def _whole(evidence: Evidence, places: Iterable[_Place]) -> _Place | None:
     first, *_, last = ordered = sorted(places, key=_order)
     words = tuple(word for place in ordered for word in place.words)
     apart = last.words[-1] - first.words[0]
-    if apart > evidence.within or len(set(words)) < len(words) or any(p.sentence != first.sentence for p in ordered):
+    if (
+        apart > evidence.within
+        or len(set(words)) < len(words)
+        or any(p.sentence != first.sentence for p in ordered)
+    ):
         return None
     return first._replace(end=max(place.end for place in ordered), words=words)
 

@@ -239,6 +239,6 @@ def test_no_allowed_hosts_is_the_default():
 def test_messages_hide_passwords_and_control_characters():
     assert shown("http://moi:secret@www.journal.example/\nX") == "http://***@www.journal.example/ X"
     assert len(shown("http://www.journal.example/" + "a" * 10_000)) <= 201
-    with pytest.raises(BlockedAddress) as refused:
+    with pytest.raises(BlockedAddress, match="carries a user name or password") as refused:
         target("http://moi:secret@www.journal.example/")
     assert "secret" not in str(refused.value)

@@ -107,6 +107,8 @@ EQUAL = [
     ("https://x.fr/a?v=", "https://x.fr/a?v"),
     ("https://x.fr/?p=12", "https://x.fr?p=12"),
     ("https://L-Élysée.fr/a", "https://xn--l-lyse-cvad.fr/a"),
+    ("https://x.fr:80/a", "http://x.fr:443/a"),
+    ("https://x.fr/a&amp;b", "https://x.fr/a&amp%3Bb"),
     ("http://[0:0::1]:80/a", "http://[::1]/a"),
     ("http://www.gazette.localhost:8123/a", "http://gazette.localhost:8123/a/"),
 ]
@@ -137,6 +139,7 @@ DIFFERENT = [
     ("https://x.fr/a?id=Ab", "https://x.fr/a?id=aB"),
     ("https://x.fr/une-20250628", "https://x.fr/deux-20250628"),
     ("https://x.fr/ampoules", "https://x.fr/oules"),
+    ("https://x.fr/a/...amp", "https://x.fr"),
     ("https://x.fr/guide.ampere.html", "https://x.fr/guide.html"),
     ("https://m.fr/a", "https://fr/a"),
     ("https://amp-energie.fr/a", "https://energie.fr/a"),
@@ -145,6 +148,8 @@ DIFFERENT = [
     ("http://x.fr:8080/a", "https://x.fr:8080/a"),
     ("http://gazette.localhost:8123/a", "https://gazette.localhost:8123/a"),
     ("http://gazette.localhost:8123/a", "http://gazette.localhost:8124/a"),
+    ("http://gazette.localhost/a", "https://gazette.localhost/a"),
+    ("http://localhost/a", "https://localhost/a"),
     ("http://127.0.0.1/a", "https://127.0.0.1/a"),
     ("http://[::1]/a", "https://[::1]/a"),
     ("https://google.com/url?url=https://x.fr/a", "https://google.com/url?url=https://x.fr/b"),
@@ -339,7 +344,8 @@ def refuses_or_settles(url):
 @example("https://x.fr/%%34%31")
 @example("https://x.fr/%3C\u0327")
 @example("https://x.fr/a.amp/amp")
-@example("https://x.fr/...amp")
+@example("https://x.fr/a.amp.amp")
+@example("https://x.fr/a&a%6Dp;b")
 @example("https://x.fr/\u037e")
 @example("https://x.fr/?a=b%3D\u0338")
 def test_any_text_is_refused_or_settles_at_once(url):

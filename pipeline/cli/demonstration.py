@@ -29,7 +29,7 @@ from pipeline.store.runs import Report
 EDITIONS = 2  # one article is revised between them
 GAP_SECONDS = 0.05  # the newsroom is ours: it need not be spared
 DAG_SECONDS = 600.0
-QUERY = "garanties de sécurité"
+QUERY = '"garanties de sécurité"'
 
 
 def play(*, as_json: bool) -> None:

@@ -279,7 +279,8 @@ def _print_reasons(report: Report) -> None:
             markup=False,
         )
     for row in report.feed_trouble:
-        said = row["error"] or row["broken"] or f"{row['without_link']} items without a link"
+        links = f"{row['without_link']} items without a usable link" if row["without_link"] else ""
+        said = "; ".join(str(part) for part in (row["error"], row["broken"], links) if part)
         out.print(f"feed: {row['url']}: {said}", style="yellow", highlight=False, markup=False)
     for row in report.failures:
         out.print(
