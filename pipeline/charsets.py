@@ -85,7 +85,7 @@ def _declared(data: bytes, content_type: str) -> list[str]:
 
 
 def _legacy(data: bytes, declared: list[str]) -> str:
-    """Bytes that are no UTF-8: UTF-8 with stray bytes, a declared charset that fits, or a statistical guess."""
+    """Bytes that are no UTF-8: UTF-8 with stray bytes, a declared charset that fits, or a guess."""
     from resiliparse.parse.encoding import detect_encoding
 
     mixed = data.decode("utf-8", "surrogateescape")

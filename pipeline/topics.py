@@ -1,6 +1,6 @@
 """Topics by rules that explain themselves: which an article carries, and what in it says so. *Pure.*
 
-A rule is a YAML file of words and phrases; `load` reads a folder of them, the only thing here that touches a disk.
+A rule is a YAML file of words and phrases; `load` reads a folder of them, all that here touches a disk.
 Does not learn, does not guess a language, and knows no regular expressions.
 """
 
@@ -39,10 +39,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Terms, or terms near each other in one sentence, that speak for the topic, or by a negative weight against.
+    """Terms, or terms near each other in a sentence, that speak for the topic, or with a minus against it.
 
-    A narrower scope counts them only where every group of `all` is met too: in the same sentence or paragraph, or
-    in the title. `within` is how many words the last may come after the first.
+    A narrower scope counts them only where every group of `all` is met too: in the same sentence or
+    paragraph, or in the title. `within` is how many words the last may come after the first.
     """
 
     terms: tuple[str, ...] = ()
@@ -91,12 +91,12 @@ class Rule:
     """When an article carries a topic.
 
     It does iff every group of `all` is met, no veto forbids it, at least `min_distinct` different pieces of
-    evidence are there, and the points reach `threshold`. A piece of evidence counts its weight times the boost of
-    its place, at most `cap_per_term` times; a word counts for one piece only, the heaviest.
+    evidence are there, and the points reach `threshold`. A piece of evidence counts its weight times the
+    boost of its place, at most `cap_per_term` times; a word counts for one piece only, the heaviest.
 
-    A term is a word or phrase. Plural, feminine, accents, hyphens, elided articles and stop words do not matter;
-    « * » ends a word of at least four letters in any way; a word with a capital stands for words with one, as
-    they are but for accents: OTAN is OTAN and Otan, Mali is not mali.
+    A term is a word or phrase. Plural, feminine, accents, hyphens, elided articles and stop words do not
+    matter; « * » ends a word of at least four letters in any way; a word with a capital stands for words
+    with one, as they are but for accents: OTAN is OTAN and Otan, Mali is not mali.
     """
 
     id: str
@@ -134,7 +134,7 @@ class Tagger:
         self._index = _Index(_terms_of(rules))
 
     def tag(self, title: str, lead: str, text: str, *, language: str = "fr") -> tuple[Tag, ...]:
-        """The topics of an article, in the order of the rules. The points of a tag's hits add up to its score."""
+        """The article's topics, in the order of the rules. The points of a tag's hits add up to its score."""
         rules = [rule for rule in self._rules if language in rule.languages or language == _UNKNOWN]
         if not rules:
             return ()
@@ -220,7 +220,7 @@ class _Field:
 
 
 class _Index:
-    """Terms by their first word. A dictionary of words needs no automaton: a text is looked up word by word."""
+    """Terms by their first word. A dictionary needs no automaton: a text is looked up word by word."""
 
     def __init__(self, terms: Iterable[_Term]) -> None:
         self._terms: dict[str, dict[str, list[tuple[_Term, tuple[_Word, ...]]]]] = {
@@ -245,11 +245,11 @@ class _Index:
                 for terms in (stems(token.stem), exacts(exact), prefixes(exact[:PREFIX_AT_LEAST])):
                     for term, words in terms or ():
                         here = part.words[position : position + len(words)]
-                        if len(here) == len(words) and all(
+                        fits = len(here) == len(words) and all(
                             word.matches(token) for word, (_, token) in zip(words, here, strict=True)
-                        ):
-                            if place := part.place(here):
-                                found[term].append(place)
+                        )
+                        if fits and (place := part.place(here)):
+                            found[term].append(place)
         return found
 
 
@@ -268,7 +268,9 @@ def _word(term: str, token: Token, *, exact: bool) -> _Word:
 
 
 def _terms_of(rules: Iterable[Rule]) -> set[_Term]:
-    groups = chain.from_iterable((*rule.all, *rule.any, *rule.none) for rule in rules)
+    groups: Iterator[Group | Evidence | Veto] = chain.from_iterable(
+        (*rule.all, *rule.any, *rule.none) for rule in rules
+    )
     return {(term, group.exact) for group in groups for term in _written(group)}
 
 
@@ -470,7 +472,8 @@ def _error(name: str, tree: Any, problems: Sequence[_Problem]) -> ConfigError:
 
 def _line(tree: Any, path: Sequence[int | str]) -> int:
     """The line of the field at `path`, or of the nearest one around it that is there."""
-    line, node = 1, tree
+    line: int = 1
+    node = tree
     for step in path:
         line = node.start_mark.line + 1
         if isinstance(node.value, list) and isinstance(step, int) and step < len(node.value):
@@ -480,4 +483,4 @@ def _line(tree: Any, path: Sequence[int | str]) -> int:
             if not found:
                 return line
             line, node = found[0][0].start_mark.line + 1, found[0][1]
-    return int(line)
+    return line

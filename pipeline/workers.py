@@ -31,8 +31,8 @@ from pipeline.errors import Transient, Unparsable, VeilleError
 from pipeline.model import Article, Claims, Feed
 
 WALL = 10.0  # seconds for one page; the slowest of 553 real ones needs 0.5
-# Bytes of address space. A warm child has 300 MB of it, 200 of them resident; with this limit it holds at most
-# 512 MB, and no real page needs more than 350.
+# Bytes of address space. A warm child has 300 MB of it, 200 of them resident; with this limit it holds at
+# most 512 MB, and no real page needs more than 350.
 MEMORY = 600_000_000
 START = 120.0  # seconds to load libraries and models: 3 CPU-s, on a machine that may be busy
 OUT_OF_MEMORY = 77  # exit code of a child; freed memory is in pieces, so it does not go on
@@ -114,7 +114,7 @@ class Workers:
         finally:
             self._idle.put(child)
         kind = _RESULTS[task]
-        return None if kind is None else _adapter(kind)(answer)
+        return None if kind is None else _adapter(kind)(answer)  # type: ignore[arg-type]  # a class is hashable
 
     def _replaced(self, child: "_Child | None") -> "_Child":
         if child:

@@ -11,7 +11,8 @@ ARTICLE = f"<article><h1>Le budget est voté</h1>{f'<p>{SENTENCE * 3}</p>' * 6}<
 
 
 def page(body: str, head: str = "") -> bytes:
-    return f"<!DOCTYPE html><html lang=fr><head><title>Essai</title>{head}</head><body>{body}</body></html>".encode()
+    start = f"<!DOCTYPE html><html lang=fr><head><title>Essai</title>{head}</head>"
+    return f"{start}<body>{body}</body></html>".encode()
 
 
 def _nested(tag: str) -> Callable[[int], bytes]:
@@ -24,7 +25,23 @@ def _random(n: int) -> bytes:
 
 def _random_tags(n: int) -> bytes:
     rng = random.Random(n)
-    tags = "div p span a table tr td ul li b i h1 h2 article section form svg template select".split()
+    tags = (
+        "div",
+        "p",
+        "span",
+        "a",
+        "table",
+        "tr",
+        "td",
+        "ul",
+        "li",
+        "b",
+        "h1",
+        "article",
+        "form",
+        "svg",
+        "select",
+    )
     return page("".join(f"<{'/' * rng.randint(0, 1)}{rng.choice(tags)}> mot " for _ in range(n)))
 
 

@@ -113,7 +113,7 @@ def test_json_feed():
 
 
 def test_the_link_that_leads_to_the_article():
-    """origLink, link, permalink guid, in this order; fragments, home pages and foreign schemes are no links."""
+    """origLink, link, permalink guid, in this order; fragments and home pages are no links."""
     feed = read("links.xml")
 
     assert [(e.title, e.url) for e in feed.entries] == [
@@ -217,7 +217,8 @@ def test_damage_loses_no_item(damage):
 
 def test_what_the_authority_cannot_read_in_time_goes_to_the_recovering_parser():
     """Large and broken: everything is there, entities too, and the feed says how it was read."""
-    items = "".join(item(number, "L'&eacute;t&eacute; & apr&egrave;s", f"<description>{'x ' * 400}</description>")
+    title = "L'&eacute;t&eacute; & apr&egrave;s"
+    items = "".join(item(number, title, f"<description>{'x ' * 400}</description>")
                     for number in range(4_500))  # fmt: skip
     feed = parse(rss(items), url=URL)
 
@@ -324,7 +325,7 @@ def test_text_that_was_coded_twice_is_put_right_where_it_was():
 def test_the_newest_are_kept_in_the_order_of_the_feed():
     """Of 2 500 items in an order of their own, the 500 oldest go; what has no date is older still."""
     start = datetime(2026, 1, 1, tzinfo=UTC)
-    ages = [(number * 7) % 2_499 for number in range(2_499)]
+    ages = [(number * 5) % 2_499 for number in range(2_499)]
     dated = [
         item(n, more=f"<pubDate>{(start + timedelta(hours=age)).isoformat()}</pubDate>")
         for n, age in enumerate(ages)
@@ -360,7 +361,7 @@ HOSTILE = {
 def test_entities_are_not_expanded(name):
     """No bomb goes off, no file is read, nobody is called, and the items are there."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.setblocking(False)
+        listener.setblocking(False)  # noqa: FBT003  its only form
         prolog = HOSTILE[name].replace("{port}", str(listener.getsockname()[1]))
         body = rss(item(1, "&l9;" * 50_000) + item(2), prolog='<?xml version="1.0"?>' + prolog)
         feed = parse(body, url=URL)
@@ -450,7 +451,7 @@ def test_no_body_raises_anything_but_unparsable(text):
         try:
             feed = parse(body, url=URL)
         except Unparsable as error:
-            assert str(error)
+            assert str(error)  # noqa: PT017  either outcome is right
         else:
             assert all(entry.url.startswith(("https://", "http://")) for entry in feed.entries)
             assert all(entry.canonical_url for entry in feed.entries)
@@ -462,7 +463,7 @@ def test_no_bytes_raise_anything_but_unparsable(body):
         try:
             parse(content, url=URL, content_type=body.decode("latin-1"))
         except Unparsable as error:
-            assert str(error)
+            assert str(error)  # noqa: PT017  either outcome is right
 
 
 JSON = st.recursive(
@@ -485,7 +486,10 @@ def test_no_json_raises(items):
     parse(json.dumps({"items": items, "title": items, "version": items}).encode(), url=URL)
 
 
-@given(st.lists(st.tuples(st.text(), st.text(), st.text()), min_size=1, max_size=3))
+PRINTED = st.text(st.characters(exclude_categories=("Cc", "Cs")))  # feedparser translates C1 controls
+
+
+@given(st.lists(st.tuples(PRINTED, PRINTED, PRINTED), min_size=1, max_size=3))
 def test_the_two_readers_agree(said):
     """The quick reader sees in a plain feed what the authority sees."""
     items = "".join(

@@ -773,24 +773,21 @@ BOMBED = """
     from pipeline.errors import TooLarge
     from pipeline.fetch import Fetcher
 
-    def peak():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1)
-
-    def now():
+    def kilobytes(name):  # ru_maxrss would count the memory of whoever started us
         if sys.platform != "linux":
-            return peak()
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         with open("/proc/self/status") as status:
-            return int(next(line for line in status if line.startswith("VmRSS")).split()[1])
+            return int(next(line for line in status if line.startswith(name)).split()[1])
 
     port = int(sys.argv[1])
     with Fetcher(allow_hosts=frozenset({("press.localhost", port)}), user_agent="Veille") as fetch:
         fetch.get(f"http://press.localhost:{port}/small", cap=15_000_000)
-        before = now()
+        before = kilobytes("VmRSS")
         for coding in ("gzip", "deflate"):
             try:
                 fetch.get(f"http://press.localhost:{port}/{coding}", cap=15_000_000)
             except TooLarge:
-                print(peak() - before)
+                print(kilobytes("VmHWM") - before)
 """
 
 

@@ -105,4 +105,4 @@ def test_hostile_nesting_is_cut():
     """Markup beyond a thousand tags is not read."""
     assert plain("<div>" * 40_000 + "x", 10_000) == ""
     assert plain("Un début. " + "<b>" * 40_000 + "x", 10_000) == "Un début."
-    assert plain("&amp;" * 4_000 + "lt;", 1_000) == "<"
+    assert plain("&" + "amp;" * 4_000 + "lt;", 1_000) == "<"

@@ -8,6 +8,8 @@ import typer
 from pipeline.cli import ingesting, library, tools
 from pipeline.cli.console import error_console
 from pipeline.errors import VeilleError
+from pipeline.logs import configure
+from pipeline.settings import from_environment
 
 UsageProblem = typer.BadParameter.__mro__[2]  # click's root error, which typer ships under a private name
 
@@ -51,7 +53,9 @@ app.command()(library.doctor)
 
 def run() -> None:
     """Run a command; turn what goes wrong into one message and an exit code."""
+    logging.getLogger("pipeline").addHandler(logging.NullHandler())
     try:
+        configure(from_environment().home)
         app(standalone_mode=False)
     except VeilleError as error:
         logging.getLogger("pipeline").exception("%s", type(error).__name__)
@@ -65,10 +69,10 @@ def run() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
-    except UsageProblem as error:
-        error.show()  # type: ignore[attr-defined]  # typer keeps click to itself
-        sys.exit(2)
-    except Exception:
+    except Exception as error:
+        if isinstance(error, UsageProblem):
+            error.show()  # type: ignore[attr-defined]  # typer keeps click to itself
+            sys.exit(2)
         logging.getLogger("pipeline").exception("bug")
         raise
 

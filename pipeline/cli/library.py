@@ -1,5 +1,6 @@
 """Commands that look into what Veille holds: search, one article, runs, state, repair."""
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Annotated, Any
 
@@ -103,7 +104,9 @@ def topics(json: Json = False) -> None:
         return
     table = show.table("Topics", "id", "label", "version", "articles", right=("version", "articles"))
     for row in rows:
-        table.add_row(row["id"], row["label"].get("fr", ""), str(row["version"]), str(row["articles"]))
+        label = row["label"]
+        assert isinstance(label, Mapping)
+        table.add_row(str(row["id"]), label.get("fr", ""), str(row["version"]), str(row["articles"]))
     show.console().print(table)
 
 
