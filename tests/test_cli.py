@@ -114,7 +114,9 @@ def test_a_run_and_what_can_be_asked_of_it(veille, first_edition):
     found = answer(veille("search", "garanties de sécurité", "--facets", "--json"))
     assert found["total"] >= 3
     shown = answer(veille("show", found["results"][0]["id"], "--json"))
-    assert shown["tags"]
+    assert shown["article"]["title"]
+    tagged = answer(veille("search", "*", "--topic", "ukraine-garanties-securite", "--json"))
+    assert answer(veille("show", tagged["results"][0]["id"], "--json"))["tags"][0]["hits"]
     assert answer(veille("show", shown["url"], "--json"))["id"] == shown["id"]
     assert answer(veille("runs", "--json"))[0]["discovered"] == 32
     assert answer(veille("runs", "show", "--json"))["discovered"] == 32
@@ -153,7 +155,7 @@ def test_the_figures_are_written_for_prometheus(veille, tmp_path):
 
 def test_finished_texts_are_compared_tagged_and_indexed(veille, tmp_path):
     """Imported documents enter at comparison; the second time nothing is added; a bad line is named."""
-    text = "Le conseil municipal a voté le budget. " * 40
+    text = " ".join(f"Le conseil municipal a voté l'article {n} du budget de la ville." for n in range(60))
     articles = [
         {
             "url": f"https://exemple.fr/{n}",
