@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 NO_CLAIMS = Claims()
 
 BYTES_LIMIT = 10_000_000
-# Beyond it trafilatura needs more than 10 s (quadratic in links, spans and paragraphs); 1 465 real pages had
-# at most 19 600, p99 6 100.
-MARKUP_LIMIT = 60_000
+# Beyond it trafilatura may need more than 10 s (it is quadratic in links, spans and paragraphs); 1 465 real
+# pages had at most 19 600 tags, p99 6 100.
+MARKUP_LIMIT = 40_000
 TAG_LIMIT = 50_000  # characters; a tag with 50 000 attributes costs 7 s, one image in a data URI is harmless
 TAG_ATTRIBUTES = 1_000
 LONG_TAG = re.compile(rf"<([a-zA-Z][\w:-]{{0,30}})(\s[^<>]{{{TAG_LIMIT},}})>")
@@ -165,9 +165,9 @@ def _text(source: str, tree: "HtmlElement | None", url: str) -> tuple[str, str]:
 
     Without a tree only the last is left, which reads any nesting in linear time.
     """
-    second = _resiliparse(source)
+    second = _resiliparse(source, main=True)
     if tree is None:
-        return second, _engine("resiliparse")
+        return second or _resiliparse(source, main=False), _engine("resiliparse")
     text = _trafilatura(tree, url, precise=True)
     if len(text) < SECOND_OPINION * len(second):
         text = _trafilatura(tree, url, precise=False) or text
@@ -185,14 +185,15 @@ def _trafilatura(tree: "HtmlElement", url: str, *, precise: bool) -> str:
         return ""
 
 
-def _resiliparse(source: str) -> str:
+def _resiliparse(source: str, *, main: bool) -> str:
     from resiliparse.extract.html2text import extract_plain_text
+    from resiliparse.parse.html import HTMLParserException
 
-    return str(
-        extract_plain_text(
-            source, main_content=True, alt_texts=False, links=False, form_fields=False, comments=False
-        )
-    )
+    skipped = {"alt_texts": False, "links": False, "form_fields": False, "comments": False}
+    try:
+        return str(extract_plain_text(source, main_content=main, **skipped))
+    except HTMLParserException as error:
+        raise Unparsable(f"the page cannot be parsed: {error}") from error
 
 
 @cache

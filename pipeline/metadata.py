@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 LINE = 1_000  # characters of a title, a name, a section; feeds' titles have the same limit
 LEAD = 5_000
 ADDRESS = 2_048
-COLLECTED = 300  # elements of one kind: what speaks of the article stands among the first few
-PIECES = 2_000  # text nodes read of one element: an unclosed h1 holds the whole page
+COLLECTED = 50  # elements of one kind: what speaks of the article stands among the first few
+PIECES = 1_000  # text nodes read of one element: an unclosed h1 holds the whole page
 
 ALIKE = 0.4  # share of common words from which two titles of a page are the same title
 LONG_NAME = 5  # letters from which a site's name is recognised inside a longer one (« Le Figaro Santé »)

@@ -77,6 +77,15 @@ _ROOT = re.compile(r"<(?:[\w.-]{1,40}:)?([A-Za-z][\w.-]{0,40})")
 _LATER_ROOT = re.compile(r"<(rss|feed|rdf)(?::RDF)?[\s>]", re.IGNORECASE)
 _JUNK = 65_536  # characters of warnings before the root
 _UTF_32 = {b"\0\0\0<": "utf-32-be", b"<\0\0\0": "utf-32-le"}  # without a byte order mark
+_REFERENCE = re.compile(r"&#(?:[xX]([0-9a-fA-F]{1,40})|([0-9]{1,40}));")
+# What XML 1.0 calls a character (production 2), as ranges of code points.
+_XML_CHARACTERS = (
+    range(9, 11),
+    range(13, 14),
+    range(0x20, 0xD800),
+    range(0xE000, 0xFFFE),
+    range(0x10000, 0x110000),
+)
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -203,12 +212,18 @@ def _read_loosely(text: str, kind: str) -> Reading:
     harmless = short and all(len(word[0]) <= LONGEST_WORD for word in _WORD.finditer(text))
     reading = _read_with_authority(text, kind) if harmless else None
     if reading is None or len(reading.items) < len(starts):
-        other = _read_tree(_AMPERSAND.sub(_escaped, text), kind, recover=True)
+        other = _read_tree(_REFERENCE.sub(_allowed, _AMPERSAND.sub(_escaped, text)), kind, recover=True)
         if other and (reading is None or len(other.items) + other.unread > len(reading.items)):
             reading = other
     if reading is None:
         raise Unparsable("no element of it can be read")
     return replace(reading, broken=(*notes, *reading.broken))
+
+
+def _allowed(found: re.Match[str]) -> str:
+    """A numeric reference as it is, unless XML knows no such character: lxml would hand on half a pair."""
+    code = int(found[1], 16) if found[1] else int(found[2])
+    return found[0] if any(code in characters for characters in _XML_CHARACTERS) else "\ufffd"
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -146,6 +146,10 @@ class _Child:
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                with contextlib.suppress(BrokenPipeError):  # what was left to write has no reader
+                    pipe.close()
 
     def warm_up(self) -> None:
         """Loads the models, outside of any page's time."""

@@ -56,7 +56,7 @@ def run() -> None:
     logging.getLogger("pipeline").addHandler(logging.NullHandler())
     try:
         configure(from_environment().home)
-        app(standalone_mode=False)
+        sys.exit(app(standalone_mode=False) or 0)  # typer answers the code of an Exit
     except VeilleError as error:
         logging.getLogger("pipeline").exception("%s", type(error).__name__)
         _complain(str(error), error.hint)
