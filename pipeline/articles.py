@@ -189,9 +189,12 @@ def _resiliparse(source: str, *, main: bool) -> str:
     from resiliparse.extract.html2text import extract_plain_text
     from resiliparse.parse.html import HTMLParserException
 
-    skipped = {"alt_texts": False, "links": False, "form_fields": False, "comments": False}
     try:
-        return str(extract_plain_text(source, main_content=main, **skipped))
+        return str(
+            extract_plain_text(
+                source, main_content=main, alt_texts=False, links=False, form_fields=False, comments=False
+            )
+        )
     except HTMLParserException as error:
         raise Unparsable(f"the page cannot be parsed: {error}") from error
 
