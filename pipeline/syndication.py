@@ -6,7 +6,6 @@ A well-formed feed in the usual vocabulary is read from one lxml tree. Everythin
 authority, and what feedparser cannot read in time goes to lxml's recovering parser.
 """
 
-import html
 import io
 import json
 import re
@@ -175,10 +174,9 @@ _TEXT_TYPES = frozenset((None, "text", "html", "text/html", "text/plain"))
 _PAGE_TYPES = frozenset(("text/html", "application/xhtml+xml"))
 _OPENING = re.compile(r"<(?:\w{1,40}:)?(?:item|entry)[\s>]")
 _CLOSING = re.compile(r"</(?:\w{1,40}:)?(?:item|entry)\s*>")
-# An ampersand that may not stand in XML, with the character it refers to, or a CDATA section, where all may.
+# An ampersand that may not stand in XML, or a CDATA section, where all may.
 _AMPERSAND = re.compile(
-    r"<!\[CDATA\[.*?(?:\]\]>|\Z)|&(?!(?:amp|lt|gt|quot|apos);)(#(?:[0-9]{1,7}|x[0-9a-fA-F]{1,6});)?",
-    re.DOTALL,
+    r"<!\[CDATA\[.*?(?:\]\]>|\Z)|&(?!(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9a-fA-F]{1,6});)", re.DOTALL
 )
 _WORD = re.compile(r"[\w.+-]++")
 _NO_PERMALINK = re.compile(r"""isPermaLink\s*=\s*["']?[Ff]alse""")
@@ -227,8 +225,7 @@ def _allowed(found: re.Match[str]) -> str:
 
 
 def _escaped(found: re.Match[str]) -> str:
-    known = found[0][0] == "<" or (found[1] and not _NOT_XML.search(html.unescape(found[0])))
-    return found[0] if known else f"&amp;{found[0][1:]}"
+    return found[0] if found[0] != "&" else "&amp;"
 
 
 def _read_tree(text: str, kind: str, *, recover: bool = False) -> Reading | None:

@@ -151,6 +151,9 @@ class Home:
             process.communicate()
         if (self.folder / "place.json").exists():
             self.run(REMOVE)
+        for mark in module.STATE.glob("veille-*/home*"):  # of one that was killed before it wrote place.json
+            if mark.read_text().strip() == str(self.folder):
+                shutil.rmtree(mark.parent)
         assert self.is_quiet()
 
 
