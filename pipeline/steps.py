@@ -9,6 +9,7 @@ any moment. Does nothing itself: `stages` does.
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from pipeline.stages import extract as extracting
 from pipeline.stages import fetch as fetching
 from pipeline.stages import index as indexing
 from pipeline.stages import tag as tagging
-from pipeline.store import entries, feeds, leases, runs
+from pipeline.store import entries, feeds, leases, outbox, runs
 from pipeline.store.runs import Report, Run
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 SHARDS = 8  # one task a feed costs 0.25 CPU-s each; 8 batches keep 4 slots busy for 3 s of overhead
 
 Work = Callable[[Runtime, str, int, Sequence["EntryRow"]], None]
+Watch = Callable[[str, Callable[[], int]], AbstractContextManager[object]]
 
 
 def start(runtime: Runtime, run: Run) -> None:
@@ -119,14 +121,44 @@ def totals(report: Report) -> dict[str, int]:
     return {"discovered": report.discovered, "waiting": report.waiting, **report.outcomes}
 
 
-def ingest(runtime: Runtime, run: Run, *, urls: Sequence[str] | None = None) -> Report:
-    """All steps, in one process."""
+def ingest(runtime: Runtime, run: Run, *, urls: Sequence[str] | None = None, watch: Watch) -> Report:
+    """All steps, in one process. `watch` surrounds each: it gets a name and a question for what is left."""
     start(runtime, run)
-    discover(runtime, run.id, urls=urls)
-    fetch(runtime, run.id)
-    for step in (extract, deduplicate, tag, index):
-        step(runtime, run.id)
+    with watch("polling feeds", lambda: _feeds_left(runtime, run.id, urls)):
+        discover(runtime, run.id, urls=urls)
+    with watch("fetching pages", lambda: _left(runtime, Stage.FETCH, Stage.DONE)):
+        fetch(runtime, run.id)
+    with watch("reading pages", lambda: _left(runtime, Stage.EXTRACT)):
+        extract(runtime, run.id)
+    finish(runtime, run.id, watch=watch)
     return report(runtime, run.id)
+
+
+def finish(runtime: Runtime, run: str, *, watch: Watch) -> None:
+    """The steps that follow once texts are known."""
+    with watch("comparing articles", lambda: _left(runtime, Stage.DEDUPLICATE)):
+        deduplicate(runtime, run)
+    with watch("tagging articles", lambda: _left(runtime, Stage.TAG)):
+        tag(runtime, run)
+    with watch("indexing", lambda: _dirty(runtime)):
+        index(runtime, run)
+
+
+def _left(runtime: Runtime, *stages: Stage) -> int:
+    with runtime.store.transaction("left") as tx:
+        pending = entries.pending(tx, stages, now=runtime.now())
+    return pending.free + pending.held
+
+
+def _feeds_left(runtime: Runtime, run: str, urls: Sequence[str] | None) -> int:
+    wanted = [feed.url for feed in runtime.catalogue.feeds()] if urls is None else urls
+    with runtime.store.transaction("left") as tx:
+        return len(feeds.due(tx, wanted, run=run, now=runtime.now()))
+
+
+def _dirty(runtime: Runtime) -> int:
+    with runtime.store.transaction("left") as tx:
+        return outbox.size(tx)[0]
 
 
 @contextlib.contextmanager

@@ -124,6 +124,7 @@ def test_a_run_and_what_can_be_asked_of_it(veille, first_edition):
     assert status["outbox"] == 0
     assert all(check["state"] != "failed" for check in answer(veille("doctor", "--json")))
     assert answer(veille("index", "check", "--json")) == {
+        "refused": [],
         "missing": [],
         "left over": [],
         "another version": [],

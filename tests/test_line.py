@@ -11,7 +11,7 @@ from pipeline import steps
 from pipeline.archive import Pointer
 from pipeline.model import Outcome
 from pipeline.stages import index
-from pipeline.store import runs
+from pipeline.store import articles, outbox, runs
 from pipeline.store.runs import Run
 
 pytestmark = pytest.mark.slow
@@ -108,6 +108,22 @@ def test_differences_are_seen(runtime, first_edition):
     lost = next(iter(runtime.index.versions()))
     runtime.index.delete([lost])
     assert index.differences(runtime)["missing"] == [lost]
+
+
+def test_a_document_that_the_engine_refused_is_named_and_offered_again(runtime, first_edition):
+    """It is kept with the engine's reason and hides behind no other state; a rebuild offers it again."""
+    run_line(runtime)
+    id_ = next(iter(runtime.index.versions()))
+    with runtime.store.transaction("refuse") as tx:
+        articles.touch(tx, [int(id_)], now=runtime.now())
+        outbox.quarantine(tx, {int(id_): "too long a word"})
+    index.drain(runtime, "a run")
+    assert index.differences(runtime)["refused"] == [id_]
+
+    index.rebuild(runtime)
+    index.drain(runtime, "rebuild")
+
+    assert not any(index.differences(runtime).values())
 
 
 def test_the_topic_is_found_by_search(runtime, first_edition):

@@ -6,6 +6,7 @@ Does not know what is shown.
 import contextlib
 import dataclasses
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,11 @@ from pipeline.errors import Permanent, Unparsable, VeilleError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
     from rich.table import Table
 
 PARIS = ZoneInfo("Europe/Paris")
+ASK_EVERY = 0.5  # seconds: a look at the store costs a millisecond
 
 
 def console() -> "Console":
@@ -104,27 +107,52 @@ def when(moment: datetime | None) -> str:
 @contextlib.contextmanager
 def progress(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
     """A progress bar on standard error, if that is a terminal; the value is called with each advance."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-        TimeElapsedColumn,
-    )
+    with _bar(counts=total is not None) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda amount: bar.advance(task, amount)
 
-    bar = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        *((BarColumn(), MofNCompleteColumn()) if total is not None else ()),
-        TimeElapsedColumn(),
+
+@contextlib.contextmanager
+def countdown(label: str, left: Callable[[], int]) -> Iterator[None]:
+    """A progress bar for work that others may share: it asks how much is left, twice a second."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    over = threading.Event()
+    with _bar(counts=True) as bar:
+        task = bar.add_task(label, total=None)
+
+        def look() -> None:
+            most = 0
+            while not over.wait(ASK_EVERY):
+                with contextlib.suppress(VeilleError):  # the work itself meets it too, and says so
+                    now = left()
+                    most = max(most, now)
+                    bar.update(task, total=most, completed=most - now)
+
+        watcher = threading.Thread(target=look, name="progress", daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
+
+
+def _bar(*, counts: bool) -> "Progress":
+    """What `progress` and `countdown` draw; nothing where standard error is no terminal."""
+    from rich import progress as columns
+
+    counted = (columns.BarColumn(), columns.MofNCompleteColumn()) if counts else ()
+    return columns.Progress(
+        columns.SpinnerColumn(),
+        columns.TextColumn("{task.description}"),
+        *counted,
+        columns.TimeElapsedColumn(),
         console=error_console(),
         transient=True,
         disable=not sys.stderr.isatty(),
     )
-    with bar:
-        task = bar.add_task(label, total=total)
-        yield lambda amount: bar.advance(task, amount)
 
 
 def read_bytes(path: str) -> bytes:

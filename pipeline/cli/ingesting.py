@@ -34,8 +34,7 @@ def ingest(
     with Runtime(from_environment()) as runtime:
         urls = _chosen(runtime, feed or [], source or [])
         run = _run_of(runtime, day)
-        with show.progress("ingesting"):
-            report = steps.ingest(runtime, run, urls=urls)
+        report = steps.ingest(runtime, run, urls=urls, watch=show.countdown)
     if json:
         show.emit(show.plain(report) | {"adds_up": report.adds_up})
     else:
@@ -111,9 +110,7 @@ def import_documents(
                         refused.append({"line": number, "error": str(error)})
                 documents.take(runtime, run.id, batch)
                 advance(min(documents.BATCH, len(lines) - start))
-        with show.progress("comparing, tagging, indexing"):
-            for step in (steps.deduplicate, steps.tag, steps.index):
-                step(runtime, run.id)
+        steps.finish(runtime, run.id, watch=show.countdown)
         report = steps.report(runtime, run.id)
     if json:
         show.emit(show.plain(report) | {"adds_up": report.adds_up, "refused": refused})

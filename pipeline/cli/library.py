@@ -116,6 +116,7 @@ def rebuild_index(json: Json = False) -> None:
 
     with Runtime(from_environment()) as runtime, show.progress("rebuilding the index"):
         documents = index.rebuild(runtime)
+        index.drain(runtime, "rebuild")
     if json:
         show.emit({"documents": documents})
     else:

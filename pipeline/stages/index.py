@@ -47,7 +47,8 @@ def drain(runtime: Runtime, run: str) -> int:
 def rebuild(runtime: Runtime) -> int:
     """Make the index anew from the store, while others use it; return how many documents it has.
 
-    Raises Busy where another rebuild does not end within REBUILD_SECONDS.
+    Documents that the engine refused before are offered again. Raises Busy where another rebuild does not end
+    within REBUILD_SECONDS.
     """
     with runtime.store.session_lock(REBUILD, wait_seconds=REBUILD_SECONDS):
         return _rebuild(runtime)
@@ -86,24 +87,30 @@ def _rebuild(runtime: Runtime) -> int:
             total += len(documents)
             yield documents
 
-    search.rebuild(
+    refused = search.rebuild(
         runtime.index,
         batches(),
         lock=lambda: runtime.store.session_lock(INDEX, wait_seconds=WAIT_SECONDS),
     )
-    return total
+    with runtime.store.transaction("offer") as tx:
+        outbox.offer_again(tx)
+        articles.touch(tx, [int(refusal.id) for refusal in refused], now=runtime.now())
+    return total - len(refused)
 
 
 def differences(runtime: Runtime) -> dict[str, list[str]]:
-    """How the index differs from the store: ids that are missing, left over, or of another version.
+    """How the index differs from the store: ids that it refused, that are missing, left over, or of another
+    version.
 
     What still waits in the outbox is no difference.
     """
     with runtime.store.transaction("check") as tx:
         stored = articles.versions(tx)
         waiting = outbox.waiting(tx)
+        refused = outbox.refused(tx)
     held = runtime.index.versions()
     return {
+        "refused": sorted(refused),
         "missing": sorted(stored.keys() - held.keys() - waiting),
         "left over": sorted(held.keys() - stored.keys() - waiting),
         "another version": sorted(

@@ -34,6 +34,16 @@ def waiting(tx: Transaction) -> set[str]:
     return {str(row["article_id"]) for row in tx.execute(SQL["waiting"])}
 
 
+def refused(tx: Transaction) -> dict[str, str]:
+    """The documents that the engine will not take, by id, with its reason."""
+    return {str(row["article_id"]): row["reason"] for row in tx.execute(SQL["refused"])}
+
+
+def offer_again(tx: Transaction) -> None:
+    """Let what the engine refused be written again: it may be another engine, or a newer Veille."""
+    tx.execute(SQL["offer_again"])
+
+
 def quarantine(tx: Transaction, refused: dict[int, str]) -> None:
     """Keep these, with the engine's reason, until the document changes."""
     if refused:

@@ -26,3 +26,10 @@ select article_id from outbox
 -- The engine will never take these as they are; a new version of the document tries again.
 update outbox set due_at = 'infinity', reason = t.reason, attempts = attempts + 1
 from unnest(%(ids)s::bigint[], %(reasons)s::text[]) as t (id, reason) where article_id = t.id
+
+-- name: refused
+select article_id, reason from outbox where due_at = 'infinity'
+
+-- name: offer_again
+update outbox set due_at = 'epoch' where article_id in (
+    select article_id from outbox where due_at = 'infinity' order by article_id for update)
