@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from pipeline.model import Stage
 from pipeline.runtime import Runtime
@@ -21,15 +20,12 @@ from pipeline.stages import extract as extracting
 from pipeline.stages import fetch as fetching
 from pipeline.stages import index as indexing
 from pipeline.stages import tag as tagging
+from pipeline.stages.defects import Work, work_around
 from pipeline.store import entries, feeds, leases, outbox, runs
 from pipeline.store.runs import Report, Run
 
-if TYPE_CHECKING:
-    from pipeline.store.entries import EntryRow
-
 SHARDS = 8  # one task a feed costs 0.25 CPU-s each; 8 batches keep 4 slots busy for 3 s of overhead
 
-Work = Callable[[Runtime, str, int, Sequence["EntryRow"]], None]
 Watch = Callable[[str, Callable[[], int]], AbstractContextManager[object]]
 
 
@@ -187,7 +183,7 @@ def _drain(runtime: Runtime, run: str, stage: Stage, work: Work, batch: int) -> 
             )
         if rows:
             with runtime.keeper.keep(token):
-                work(runtime, run, token, rows)
+                work_around(runtime, run, token, rows, work)
             continue
         with store.transaction("pending") as tx:
             left = entries.pending(tx, [stage], now=runtime.now())

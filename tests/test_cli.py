@@ -130,6 +130,9 @@ def test_a_run_and_what_can_be_asked_of_it(veille, first_edition):
         "another version": [],
     }
     assert answer(veille("index", "rebuild", "--json"))["documents"] == status["articles"]
+    assert answer(veille("retry", "--run", "last", "--json")) == {"entries": 2}
+    again = answer(veille("runs", "show", "--json"))
+    assert (again["adds_up"], again["waiting"]) == (True, 2)
     for command in (
         ["search", "Ukraine"],
         ["show", "1"],
@@ -191,6 +194,7 @@ def test_finished_texts_are_compared_tagged_and_indexed(veille, tmp_path):
         (["show", "999999"], {}, "there is no article 999999"),
         (["runs", "show", "nothing"], {}, "there is no run nothing"),
         (["ingest", "--source", "nobody"], {}, "nobody"),
+        (["retry"], {}, "a URL is needed, or --run"),
         (["ingest", "--day", "tomorrow"], {}, "2026-03-01 is expected"),
         (["status"], {"VEILLE_DATABASE_URL": "mysql://x"}, "postgresql://… is expected"),
         (["status"], {"VEILLE_DATABASE_URL": "postgresql://127.0.0.1:1/x"}, "the database does not answer"),

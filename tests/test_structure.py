@@ -73,6 +73,18 @@ def test_only_the_edges_know_their_engines(path):
             assert path.parent.name == folder or path.stem in ("fetch", "wire")
 
 
+def test_every_statement_is_used():
+    """SQL that nobody executes is dead code that no linter sees."""
+    code = "".join(path.read_text() for path in MODULES)
+    named = {
+        name
+        for file in (ROOT / "pipeline" / "store" / "sql").glob("*.sql")
+        for name in re.findall(r"^-- name: (\w+)$", file.read_text(), re.MULTILINE)
+    }
+
+    assert {name for name in named if f'SQL["{name}"]' not in code} == set()
+
+
 @pytest.mark.parametrize("path", DAGS, ids=name)
 def test_a_dag_is_wiring(path):
     """A task's body has at most three statements apart from imports, and the file imports nothing heavy."""

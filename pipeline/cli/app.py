@@ -27,6 +27,7 @@ runs = typer.Typer(help="Runs and their reports.", invoke_without_command=True)
 
 app.command()(ingesting.demo)
 app.command()(ingesting.ingest)
+app.command()(ingesting.retry)
 app.command()(library.search)
 app.command("show")(library.show_article)
 app.command()(tools.extract)

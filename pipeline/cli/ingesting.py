@@ -15,7 +15,9 @@ from pipeline.model import Feed
 from pipeline.runtime import Runtime
 from pipeline.settings import from_environment
 from pipeline.stages import discover, documents
+from pipeline.store import entries, runs
 from pipeline.store.runs import Run
+from pipeline.urls import canonical
 
 NOWHERE = "https://import.invalid/"  # where relative links of a saved feed lead, if its address is not given
 
@@ -119,6 +121,27 @@ def import_documents(
         for row in refused:
             typer.echo(f"line {row['line']}: {row['error']}")
     raise typer.Exit(1 if refused else 0)
+
+
+def retry(
+    address: Annotated[list[str] | None, typer.Argument(metavar="URL", help="Addresses of entries.")] = None,
+    run: Annotated[
+        str, typer.Option(help="All that failed of this run's entries; `last` for the newest.")
+    ] = "",
+    json: Json = False,
+) -> None:
+    """Let entries that failed start again, in the next run."""
+    if not address and not run:
+        raise ConfigError("a URL is needed, or --run", hint="veille runs show names what failed")
+    urls = [canonical(url) for url in address or ()]
+    with Runtime(from_environment()) as runtime, runtime.store.transaction("retry") as tx:
+        name = runs.named(tx, run).id if run else ""
+        count = entries.retry(tx, run=name, urls=urls, now=runtime.now())
+    if json:
+        show.emit({"entries": count})
+    else:
+        typer.echo(f"{count} entries start again in the next run: veille ingest")
+    raise typer.Exit(0 if count else 1)
 
 
 def demo(

@@ -191,11 +191,9 @@ def show_run(
 
     with Runtime(from_environment()) as runtime:
         with runtime.store.transaction("runs") as tx:
-            newest = runs.recent(tx, 1)
-        if run == "last" and not newest:
-            raise NotFound("there has been no run yet", hint="veille ingest, or veille demo")
+            name = runs.named(tx, run).id
         with runtime.store.transaction("report") as tx:
-            report = runs.report(tx, newest[0][0].id if run == "last" else run)
+            report = runs.report(tx, name)
     if json:
         show.emit(show.plain(report) | {"adds_up": report.adds_up})
     else:
@@ -290,6 +288,8 @@ def _print_reasons(report: Report) -> None:
         out.print(
             f"{row['page_fate']}: {row['url']}: {row['reason']}", style="dim", highlight=False, markup=False
         )
+    if Outcome.FAILED in report.outcomes:
+        out.print(f"  → veille retry --run {report.run.id}", highlight=False, markup=False)
 
 
 _MEANING = {

@@ -301,6 +301,11 @@ def requeue(tx: Transaction, entry_id: int, *, at: datetime) -> None:
     tx.execute(SQL["requeue"], {"id": entry_id, "at": at})
 
 
+def retry(tx: Transaction, *, run: str = "", urls: Sequence[str] = (), now: datetime) -> int:
+    """Let entries that failed, those of the run or at these URLs, start again; return how many."""
+    return tx.execute(SQL["retry"], {"run": run, "urls": list(urls), "now": now}).rowcount
+
+
 def revision_of(row: dict[str, Any]) -> RevisionRow:
     """A row of the table `revision` as a value."""
     fields = {name: row[name] for name in Article.__slots__}

@@ -87,6 +87,16 @@ def get(tx: Transaction, run_id: str) -> Run:
     return _run(row)
 
 
+def named(tx: Transaction, name: str) -> Run:
+    """The run with this name; `last` is the newest. Raises NotFound."""
+    if name != "last":
+        return get(tx, name)
+    row = tx.execute(SQL["newest"]).fetchone()
+    if row is None:
+        raise NotFound("there has been no run yet", hint="veille ingest, or veille demo")
+    return _run(row)
+
+
 def recent(tx: Transaction, limit: int) -> list[tuple[Run, int, int]]:
     """The newest runs, each with how many entries it discovered and how many of them wait."""
     return [

@@ -67,9 +67,6 @@ select * from page where id = %(id)s
 -- name: page_outcome
 update page set outcome = %(outcome)s, fate = coalesce(%(fate)s, fate) where id = %(id)s
 
--- name: page_fate
-update entry set page_fate = %(fate)s where id = %(id)s
-
 -- name: validators
 select etag, last_modified, url from page
 where entry_id = %(entry)s and status = 200 and archive_file is not null
@@ -123,3 +120,10 @@ select id, revision from entry where canonical_url = %(canonical_url)s for updat
 -- name: requeue
 -- Whoever works on the entry loses it: a text was given, so there is nothing to fetch.
 update entry set stage = 'deduplicate', due_at = %(at)s, lease_token = null, lease_until = null where id = %(id)s
+
+-- name: retry
+-- An entry whose text is known goes on from there. It waits again, and its run's report says so.
+update entry set stage = case when revision > 0 then 'deduplicate' else 'fetch' end, outcome = null, due_at = %(now)s,
+    attempts = 0, priority = 1, reason = 'asked for again'
+where id in (select id from entry where outcome = 'failed' and (run_id = %(run)s or canonical_url = any(%(urls)s))
+             order by id for update)

@@ -16,13 +16,13 @@ update run set finished_at = %(now)s where id = %(id)s
 -- name: get
 select * from run where id = %(id)s
 
+-- name: newest
+select * from run order by started_at desc, id desc limit 1
+
 -- name: recent
 select run.*, (select count(*) from entry where run_id = run.id) as discovered,
     (select count(*) from entry where run_id = run.id and outcome is null) as waiting
 from run order by started_at desc, id desc limit %(limit)s
-
--- name: like
-select id from run where id like %(prefix)s order by started_at desc limit 5
 
 -- name: one_moment
 set transaction isolation level repeatable read, read only

@@ -1,0 +1,63 @@
+"""Entries that bring up a bug, ours or a library's: set aside with it, so that the others go on.
+
+Does not hide anything: the reason names the error and the line, the entry is tried again ever later, and
+what gives up is counted as failed until `veille retry`.
+"""
+
+import logging
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pipeline import schedule
+from pipeline.errors import VeilleError
+from pipeline.model import Outcome, Stage
+from pipeline.runtime import Runtime
+from pipeline.store import entries
+from pipeline.store.entries import EntryRow
+
+Work = Callable[[Runtime, str, int, Sequence[EntryRow]], None]
+
+log = logging.getLogger(__name__)
+
+
+def work_around(runtime: Runtime, run: str, token: int, rows: Sequence[EntryRow], work: Work) -> None:
+    """Do the work on these entries; where that brings up a bug, on each alone, to find whose it is."""
+    try:
+        work(runtime, run, token, rows)
+    except VeilleError:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever it is, one entry must not stop the press
+        if len(rows) == 1:
+            _set_aside(runtime, run, token, rows[0], error)
+            return
+        for row in rows:
+            work_around(runtime, run, token, [row], work)
+
+
+def _set_aside(runtime: Runtime, run: str, token: int, row: EntryRow, error: Exception) -> None:
+    reason = _named(error)
+    attempts = row.attempts + 1
+    due_at = schedule.next_attempt(attempts, now=runtime.now())
+    log.error(
+        "entry set aside",
+        extra={
+            "run": run,
+            "host": row.host,
+            "entry": row.id,
+            "error": reason,
+            "lines": "".join(traceback.format_tb(error.__traceback__)),  # without the values, which are texts
+        },
+    )
+    with runtime.store.transaction("set_aside") as tx:
+        if not entries.held(tx, [row.id], token=token):
+            return
+        stage = Stage(row.stage) if due_at else Stage.DONE
+        outcome = None if due_at or row.outcome else Outcome.FAILED
+        entries.move(tx, row.id, stage, due_at=due_at, reason=reason, attempts=attempts, outcome=outcome)
+
+
+def _named(error: Exception) -> str:
+    """The error's kind and place. Its message stays out: it may quote the page."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"a bug: {type(error).__name__} in {Path(last.filename).name}, line {last.lineno}"

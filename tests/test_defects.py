@@ -1,0 +1,94 @@
+"""One entry that brings up a bug does not stop the others, and is not forgotten."""
+
+from datetime import timedelta
+
+import pytest
+from line import run_line
+
+from pipeline import schedule, steps
+from pipeline.errors import Transient
+from pipeline.model import Outcome, Stage
+from pipeline.stages import deduplicate
+from pipeline.stages.defects import work_around
+from pipeline.store import entries, leases, runs
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def read(runtime, first_edition):
+    """The newsroom's pages, read and not yet compared."""
+    run = run_line(runtime, ["discover", "fetch", "extract"])
+    return runtime, run
+
+
+def claim(runtime, now=None):
+    with runtime.store.transaction("claim") as tx:
+        token = leases.new_token(tx)
+        now = now or runtime.now()
+        return token, entries.claim(tx, Stage.DEDUPLICATE, token=token, lease=60, now=now, limit=100)
+
+
+def stumbling(over):
+    """The stage's work, except that one entry brings up a bug."""
+
+    def work(runtime, run, token, rows):
+        if over in {row.id for row in rows}:
+            raise ValueError("the text of the page")
+        deduplicate.work(runtime, run, token, rows)
+
+    return work
+
+
+def entry(runtime, id_):
+    with runtime.store.transaction("look") as tx:
+        return tx.execute("select * from entry where id = %s", [id_]).fetchone()
+
+
+def test_one_entry_waits_and_the_others_go_on(read):
+    """The reason names error and line, and not its message, which may quote a page."""
+    runtime, run = read
+    token, rows = claim(runtime)
+    poison = rows[3].id
+    work_around(runtime, run, token, rows, stumbling(poison))
+
+    waiting = entry(runtime, poison)
+    assert waiting["stage"] == Stage.DEDUPLICATE
+    assert waiting["reason"].startswith("a bug: ValueError in test_defects.py")
+    assert "text" not in waiting["reason"]
+    assert waiting["due_at"] > runtime.now()
+    assert {entry(runtime, row.id)["stage"] for row in rows if row.id != poison} == {Stage.TAG}
+
+
+def test_it_gives_up_in_the_end_and_can_be_asked_for_again(read):
+    """After the last attempt it is failed; `veille retry` lets it go on from its text."""
+    runtime, run = read
+    token, rows = claim(runtime)
+    poison = rows[0].id
+    work_around(runtime, run, token, rows, stumbling(poison))
+    for _ in schedule.RETRY:
+        token, rows = claim(runtime, now=runtime.now() + timedelta(days=2))
+        work_around(runtime, run, token, rows, stumbling(poison))
+    assert entry(runtime, poison)["outcome"] == Outcome.FAILED
+    steps.deduplicate(runtime, run)
+
+    with runtime.store.transaction("retry") as tx:
+        assert entries.retry(tx, run=run, now=runtime.now()) >= 1
+    with runtime.store.transaction("report") as tx:
+        assert runs.report(tx, run).adds_up
+    steps.deduplicate(runtime, run)
+
+    assert entry(runtime, poison)["stage"] == Stage.TAG
+
+
+def test_what_may_pass_is_not_set_aside(read):
+    """A database that went away is no bug of the entry: the task fails and is repeated."""
+    runtime, run = read
+    token, rows = claim(runtime)
+
+    def away(*_):
+        raise Transient("the database went away")
+
+    with pytest.raises(Transient):
+        work_around(runtime, run, token, rows, away)
+    assert {entry(runtime, row.id)["attempts"] for row in rows} == {0}
