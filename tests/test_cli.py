@@ -3,13 +3,11 @@
 import json
 import os
 import subprocess
-import sys
 
 import pytest
+from offspring import VEILLE
 
 pytestmark = pytest.mark.slow
-
-COMMAND = [sys.executable, "-c", "from pipeline.cli import main; main()"]
 
 
 @pytest.fixture
@@ -25,7 +23,7 @@ def veille(tmp_path, press, database_url):
             "VEILLE_HOST_GAP_SECONDS": "0",
         }
         return subprocess.run(
-            [*COMMAND, *arguments],
+            [*VEILLE, *arguments],
             env=os.environ | settings | environment,
             input=stdin,
             capture_output=True,

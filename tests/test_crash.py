@@ -4,12 +4,12 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import state
+from offspring import PROGRAM
 
 from pipeline.archive import Pointer
 from pipeline.stages import index
@@ -74,7 +74,7 @@ def environment(press, url, home, failpoint=""):
 def run_to_end(press, url, home, failpoint=""):
     """Run the line; return its exit code."""
     return subprocess.run(
-        [sys.executable, str(LINE)],
+        [*PROGRAM, str(LINE)],
         env=environment(press, url, home, failpoint),
         stderr=subprocess.DEVNULL,
         check=False,
@@ -85,7 +85,7 @@ def run_to_end(press, url, home, failpoint=""):
 def run_and_kill(press, url, home, after):
     """Run the line and kill it after so many seconds."""
     process = subprocess.Popen(
-        [sys.executable, str(LINE)], env=environment(press, url, home), stderr=subprocess.DEVNULL
+        [*PROGRAM, str(LINE)], env=environment(press, url, home), stderr=subprocess.DEVNULL
     )
     try:
         process.wait(after)

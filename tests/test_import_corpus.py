@@ -7,12 +7,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tarfile
 import threading
 from pathlib import Path
 
 import pytest
+from offspring import VEILLE
 
 pytestmark = [pytest.mark.corpus, pytest.mark.slow]
 
@@ -21,7 +21,7 @@ def veille(*arguments, home, url):
     """Run the command as its users do; return what it wrote as JSON."""
     environment = os.environ | {"VEILLE_HOME": str(home), "VEILLE_DATABASE_URL": url}
     said = subprocess.run(
-        [sys.executable, "-c", "from pipeline.cli import main; main()", *arguments, "--json"],
+        [*VEILLE, *arguments, "--json"],
         env=environment,
         capture_output=True,
         check=True,
