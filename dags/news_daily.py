@@ -2,15 +2,20 @@
 
 Polls all feeds, fetches what is new, reads, compares and tags it, and writes it into the search index.
 
-**If a task fails**, clear it: every task takes up where the last attempt stopped, and nothing is done twice.
-`veille status` and `veille runs show` say what waits, and why. **A backfill** of a past day does not ask live
-feeds, which would answer with today.
+**If a task fails**, the others go on without it and the run is marked failed. Clear the task: it takes up
+where the last attempt stopped, and nothing is done twice. `veille status` and `veille runs show` say what
+waits, and why.
+
+**A backfill** of a past day does not ask live feeds, which would answer with today.
 """
 
 import os
 from datetime import datetime, timedelta
 
-from airflow.sdk import CronDataIntervalTimetable, dag, task
+from airflow.sdk import CronDataIntervalTimetable, TriggerRule, chain, dag, task
+
+# What one step could not do must not hold back the articles of the others: each works whatever is due.
+GO_ON = TriggerRule.ALL_DONE
 
 
 def pipeline(workers=1):
@@ -63,7 +68,7 @@ def news_daily():
         with pipeline() as runtime:
             steps.fetch(runtime, name(run_id), **batch)
 
-    @task
+    @task(trigger_rule=GO_ON)
     def extract(worker, run_id):
         """Read the pages."""
         from pipeline import steps
@@ -71,7 +76,7 @@ def news_daily():
         with pipeline() as runtime:
             steps.extract(runtime, name(run_id))
 
-    @task
+    @task(trigger_rule=GO_ON)
     def deduplicate(run_id):
         """Find out which article each page is, and what it copies."""
         from pipeline import steps
@@ -79,7 +84,7 @@ def news_daily():
         with pipeline() as runtime:
             steps.deduplicate(runtime, name(run_id))
 
-    @task(task_id="tag")
+    @task(task_id="tag", trigger_rule=GO_ON)
     def tag_articles(run_id):
         """Give the articles their topics."""
         from pipeline import steps
@@ -87,7 +92,7 @@ def news_daily():
         with pipeline() as runtime:
             steps.tag(runtime, name(run_id))
 
-    @task
+    @task(trigger_rule=GO_ON)
     def index(run_id):
         """Write the search index."""
         from pipeline import steps
@@ -95,7 +100,7 @@ def news_daily():
         with pipeline() as runtime:
             return steps.index(runtime, name(run_id))
 
-    @task
+    @task(trigger_rule=GO_ON)
     def report(run_id):
         """What became of every entry."""
         from pipeline import steps
@@ -103,9 +108,16 @@ def news_daily():
         with pipeline() as runtime:
             return steps.totals(steps.report(runtime, name(run_id)))
 
-    fetched = fetch.expand(batch=discover())
+    @task
+    def complete():
+        """Runs only where every step succeeded: else the run counts as failed."""
+
+    found = discover()
+    fetched = fetch.expand(batch=found)
     read = extract.expand(worker=list(range(os.cpu_count() or 1)))
-    fetched >> read >> deduplicate() >> tag_articles() >> index() >> report()
+    steps = [found, fetched, read, deduplicate(), tag_articles(), index(), report()]
+    chain(*steps)
+    steps >> complete()
 
 
 news_daily_dag = news_daily()
