@@ -2,6 +2,7 @@
 
 The modules are flat, one concept a file. Read them in the order in which an article passes:
 `model`, `errors`, `settings`, `catalogue`; then `urls`, `feeds`, `dates`, `articles`, `language`,
-`tokens`, `fingerprints`, `topics`, `query`; then the edges `fetch`, `archive`, `workers`, `store`,
-`search`; and last `steps`, which draws the arrows, `runtime`, which chooses the engines, and `cli`.
+`tokens`, `fingerprints`, `rules`, `terms`, `topics`, `rulebook`, `query`; then the edges `fetch`,
+`archive`, `workers`, `store`, `search`; and last `steps`, which draws the arrows, `runtime`, which
+chooses the engines, and `cli`.
 """

@@ -3,7 +3,7 @@
 Does not know how anything is fetched, stored or searched.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -189,12 +189,3 @@ class Document:
     completeness: str = ""
     image: str = ""
     paywalled: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Topic:
-    """A topic's name and labels, for people; its rule lives in `topics`."""
-
-    id: str
-    version: int
-    label: dict[str, str] = field(default_factory=dict)

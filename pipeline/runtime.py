@@ -17,11 +17,12 @@ from pipeline.settings import Settings
 if TYPE_CHECKING:
     from pipeline.archive import Archive
     from pipeline.fetch import Fetcher
+    from pipeline.rules import Rule
     from pipeline.search import Index
     from pipeline.store import Store
     from pipeline.store.embedded import Embedded
     from pipeline.store.leases import Keeper
-    from pipeline.topics import Rule, Tagger
+    from pipeline.topics import Tagger
     from pipeline.workers import Workers
 
 DATABASE = "veille"
@@ -135,16 +136,16 @@ class Runtime:
     @cached_property
     def rules(self) -> "tuple[Rule, ...]":
         """The topics' rules."""
-        from pipeline import topics
+        from pipeline import rulebook
 
-        return topics.load(self.settings.config / "topics")
+        return rulebook.load(self.settings.config / "topics")
 
     @cached_property
     def tagger(self) -> "Tagger":
         """The rules, compiled."""
-        from pipeline import topics
+        from pipeline.topics import Tagger
 
-        return topics.compile_rules(self.rules)
+        return Tagger(self.rules)
 
     @cached_property
     def index(self) -> "Index":

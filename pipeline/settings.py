@@ -1,6 +1,6 @@
 """The settings: read once from the environment into one frozen value.
 
-Does not read configuration files (`catalogue` and `topics` do) and opens nothing.
+Does not read configuration files (`catalogue` and `rulebook` do) and opens nothing.
 """
 
 import os

@@ -47,7 +47,7 @@ def test_the_modules_that_decide_are_pure():
 
     assert marked >= {
         "model", "errors", "urls", "feeds", "schedule", "dates", "language", "articles", "tokens",
-        "fingerprints", "topics", "query", "addresses",
+        "fingerprints", "rules", "terms", "topics", "query", "addresses",
     }  # fmt: skip
 
 
