@@ -11,14 +11,15 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pipeline.errors import ConfigError, NotFound, Unparsable
+from pipeline import yamlfile
+from pipeline.errors import NotFound, Unparsable
 from pipeline.urls import canonical, keys
+from pipeline.yamlfile import FieldPath, Problem
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic_core import ErrorDetails
 
-_MAX_PROBLEMS = 20  # in one message: a file that is wrong throughout is wrong in one way
 _MAX_SHOWN = 60  # characters of a value that was found
 _DOMAIN = r"(?!www\.)[a-z0-9-]+(?:\.[a-z0-9-]+)*"
 
@@ -100,23 +101,19 @@ def _nearest(word: str, words: Iterable[str]) -> str:
 
 # --- reading
 
-_Path = tuple[int | str, ...]  # ("publishers", 3, "feeds", 0, "url")
-_Problem = tuple[_Path, str]
-_Tree = Any  # a yaml.Node, whose stubs lack `id` and `value`
-
 
 def load(path: Path) -> Catalogue:
     """Read and check a catalogue. Raises ConfigError naming file, line and field of all that is wrong."""
     from pydantic import ValidationError
 
-    tree, data = _yaml(path)
+    file = yamlfile.read(path, hint="correct the file, then: veille sources")
     try:
-        publishers = _levels()[0].model_validate(data).model_dump()["publishers"]
+        publishers = _levels()[0].model_validate(file.data).model_dump()["publishers"]
     except ValidationError as error:
-        raise _error(path, tree, [_complaint(problem) for problem in error.errors()]) from error
+        raise file.error([_complaint(problem) for problem in error.errors()]) from error
     found = tuple(_publisher(entry) for entry in publishers)
     if problems := [*_repeated(found), *_mistaken(found, publishers)]:
-        raise _error(path, tree, problems)
+        raise file.error(problems)
     return Catalogue(found)
 
 
@@ -133,79 +130,12 @@ def _publisher(entry: dict[str, Any]) -> Publisher:
     )
 
 
-def _yaml(path: Path) -> tuple[_Tree, Any]:
-    """The file as a tree that knows its lines, and as plain values."""
-    import yaml
-
-    try:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(path.read_text(encoding="utf-8"))
-        tree = loader.get_single_node()
-        if tree is None:
-            raise ConfigError(f"{path}:1: publishers: missing")
-        if problems := list(_named_twice(tree, ())):
-            raise _error(path, tree, problems)
-        return tree, loader.construct_document(tree)
-    except FileNotFoundError as error:
-        raise ConfigError(
-            f"{path}: no such file", hint="point VEILLE_CONFIG at the folder of sources.yaml"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from error
-
-
-def _named_twice(node: _Tree, path: _Path) -> Iterator[_Problem]:
-    """Keys that a mapping has twice: YAML would silently keep the last."""
-    if node.id == "sequence":
-        for index, child in enumerate(node.value):
-            yield from _named_twice(child, (*path, index))
-    elif node.id == "mapping":
-        seen = set()
-        for key, child in node.value:
-            name = str(key.value)
-            if name in seen:
-                yield (*path, name), "found twice; expected once"
-            seen.add(name)
-            yield from _named_twice(child, (*path, name))
-
-
-def _line(node: _Tree, path: _Path) -> int:
-    """The line of a field, or of the nearest thing around it that is there."""
-    line: int = node.start_mark.line + 1
-    if path and node.id == "sequence":
-        return _line(node.value[path[0]], path[1:])
-    if path and node.id == "mapping":
-        for key, child in reversed(node.value):  # the later of two with one name
-            if key.value == path[0]:
-                return _line(child, path[1:]) if path[1:] else key.start_mark.line + 1
-    return line
-
-
-def _error(path: Path, tree: _Tree, problems: list[_Problem]) -> ConfigError:
-    lines = [
-        f"{path}:{_line(tree, field)}: {_spelt(field)}: {text}" for field, text in problems[:_MAX_PROBLEMS]
-    ]
-    if more := len(problems) - len(lines):
-        lines.append(f"{path}: and {more} more")
-    return ConfigError("\n".join(lines), hint="correct the file, then: veille sources")
-
-
-def _spelt(path: _Path) -> str:
-    """A field for people: publishers[3].feeds[0].url."""
-    return (
-        "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".") or "file"
-    )
-
-
 # --- checking
 
 _EXPECTED = {"model_type": "a mapping", "list_type": "a list", "string_type": "text"}
 
 
-def _complaint(problem: "ErrorDetails") -> _Problem:
+def _complaint(problem: "ErrorDetails") -> Problem:
     """An error of pydantic's in our words."""
     path, kind = problem["loc"], problem["type"]
     if kind == "extra_forbidden":
@@ -219,11 +149,11 @@ def _complaint(problem: "ErrorDetails") -> _Problem:
     return path, f"found {found}; expected {cause or _EXPECTED.get(kind) or problem['msg']}"
 
 
-def _repeated(publishers: tuple[Publisher, ...]) -> Iterator[_Problem]:
+def _repeated(publishers: tuple[Publisher, ...]) -> Iterator[Problem]:
     """What only one may have: an id, a domain, a feed under any spelling of its URL."""
     seen: dict[tuple[str, str], str] = {}
     for index, publisher in enumerate(publishers):
-        here: _Path = ("publishers", index)
+        here: FieldPath = ("publishers", index)
         names = [((*here, "id"), ("id", publisher.id))]
         names += [((*here, "domains", n), ("domain", name)) for n, name in enumerate(publisher.domains)]
         names += [
@@ -236,7 +166,7 @@ def _repeated(publishers: tuple[Publisher, ...]) -> Iterator[_Problem]:
             seen.setdefault(name, publisher.name)
 
 
-def _mistaken(publishers: tuple[Publisher, ...], entries: list[dict[str, Any]]) -> Iterator[_Problem]:
+def _mistaken(publishers: tuple[Publisher, ...], entries: list[dict[str, Any]]) -> Iterator[Problem]:
     """Examples of articles in which the publisher's own pattern finds no number."""
     for index, (publisher, entry) in enumerate(zip(publishers, entries, strict=True)):
         example = entry["example"]

@@ -3,23 +3,26 @@
 Checks each file, names what is wrong with it line by line, and tries the rule on its own examples.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from math import isfinite
 from pathlib import Path
-from typing import Any
 
-from pipeline import terms
+from pipeline import terms, yamlfile
 from pipeline.errors import ConfigError, NotFound
-from pipeline.rules import Rule, written
+from pipeline.rules import Evidence, Group, Rule, Veto
 from pipeline.topics import Tagger
-
-_Problem = tuple[Sequence[int | str], str]  # the path to a field, and what is wrong there
+from pipeline.yamlfile import FieldPath, Problem
 
 
 def load(folder: Path, ids: Iterable[str] | None = None) -> tuple[Rule, ...]:
     """The rules of a folder's *.yaml, or those with the given ids, by id.
 
-    Raises ConfigError naming file, line and field of all that is wrong, NotFound for an id that no file has.
+    Raises ConfigError naming file, line and field of all that is wrong with a rule, also if its examples do
+    not come out as it says; NotFound for an id that no file has.
     """
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: no such folder", hint="point VEILLE_CONFIG at the folder of topics/")
     wanted = None if ids is None else set(ids)
     paths = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
     if unknown := sorted((wanted or set()) - set(paths)):
@@ -27,56 +30,75 @@ def load(folder: Path, ids: Iterable[str] | None = None) -> tuple[Rule, ...]:
     return tuple(_read(path) for name, path in paths.items() if wanted is None or name in wanted)
 
 
-def parse(text: str, name: str) -> Rule:
-    """A rule from its YAML, its examples tried. Raises ConfigError naming `name`, line and field."""
-    import yaml
+def _read(path: Path) -> Rule:
     from pydantic import TypeAdapter, ValidationError
 
+    file = yamlfile.read(path, hint="correct the file, then: veille doctor")
     try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        if tree is None:
-            raise ConfigError(f"{name}: empty; expected a rule", hint="see the topics that are shipped")
-        rule: Rule = TypeAdapter(Rule).validate_python(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise ConfigError(f"{name}{line}: not valid YAML: {getattr(error, 'problem', error)}") from error
+        rule: Rule = TypeAdapter(Rule).validate_python(file.data)
     except ValidationError as error:
-        raise _error(name, tree, [(problem["loc"], problem["msg"]) for problem in error.errors()]) from error
-    if problems := list(_wrong(rule)) or list(_mistaken(rule)):
-        raise _error(name, tree, problems)
+        raise file.error([(problem["loc"], problem["msg"]) for problem in error.errors()]) from error
+    if problems := list(_wrong(rule, path.stem)) or list(_mistaken(rule)):
+        raise file.error(problems)
     return rule
 
 
-def _read(path: Path) -> Rule:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    rule = parse(text, str(path))
-    if rule.id != path.stem:
-        raise ConfigError(f"{path}: id: found {rule.id!r}; expected {path.stem!r}, the name of the file")
-    return rule
-
-
-def _wrong(rule: Rule) -> Iterator[_Problem]:
+def _wrong(rule: Rule, name: str) -> Iterator[Problem]:
     """What no type can tell."""
-    if not rule.any:
-        yield ("any",), "a rule needs evidence"
-    for place in ("all", "any", "none"):
-        for number, group in enumerate(getattr(rule, place)):
-            for term in written(group):
-                if not terms.parse(term, exact=group.exact):
-                    yield (place, number), f"{term!r} holds no word that could be found"
-                for word in terms.parse(term, exact=group.exact):
-                    if word.kind == "prefix" and len(word.value) < terms.PREFIX_AT_LEAST:
-                        yield (
-                            (place, number),
-                            f"{term!r}: at least {terms.PREFIX_AT_LEAST} letters before a *",
-                        )
+    if rule.id != name:
+        yield ("id",), f"found {rule.id!r}; expected {name!r}, the name of the file"
+    for needed in ("any", "languages"):
+        if not getattr(rule, needed):
+            yield (needed,), "empty"
+    yield from _out_of_range(rule)
+    for kind in ("all", "any", "none"):
+        for number, group in enumerate(getattr(rule, kind)):
+            yield from _unfindable((kind, number), group)
 
 
-def _mistaken(rule: Rule) -> Iterator[_Problem]:
+def _out_of_range(rule: Rule) -> Iterator[Problem]:
+    for name in ("version", "cap_per_term", "min_distinct"):
+        if getattr(rule, name) < 1:
+            yield (name,), f"found {getattr(rule, name)}; expected at least 1"
+    if not 0 < rule.threshold < float("inf"):
+        yield ("threshold",), f"found {rule.threshold}; expected a number above 0"
+    for name in ("title", "lead", "body"):
+        if not 0 <= getattr(rule.boost, name) < float("inf"):
+            yield ("boost", name), f"found {getattr(rule.boost, name)}; expected 0 or a number above it"
+    for number, evidence in enumerate(rule.any):
+        if not evidence.weight or not isfinite(evidence.weight):
+            yield ("any", number, "weight"), f"found {evidence.weight}; expected a number other than 0"
+        if evidence.within < 1:
+            yield ("any", number, "within"), f"found {evidence.within}; expected at least 1"
+
+
+def _unfindable(path: FieldPath, group: Group | Evidence | Veto) -> Iterator[Problem]:
+    """Groups and terms that no text could meet, or not as they are meant."""
+    near = group.near if isinstance(group, Evidence) else ()
+    if not group.terms and not near:
+        yield path, "holds no term"
+    if near and (len(near) == 1 or not all(near)):
+        yield (*path, "near"), "expected two lists of terms or more, none of them empty"
+    for place, term in _terms(path, group):
+        words = terms.parse(term, group.exact)
+        prefixes = [word for word in words if word.kind == "prefix"]
+        if not words:
+            yield place, f"{term!r} holds no word that could be found"
+        within = any(mark == "*" and after.isalnum() for mark, after in pairwise(term))
+        if within or term.count("*") > len(prefixes):
+            yield place, f"{term!r}: a * may only end a word, and none of an exact term"
+        if any(len(word.value) < terms.PREFIX_AT_LEAST for word in prefixes):
+            yield place, f"{term!r}: at least {terms.PREFIX_AT_LEAST} letters before a *"
+
+
+def _terms(path: FieldPath, group: Group | Evidence | Veto) -> Iterator[tuple[FieldPath, str]]:
+    """The terms of a group, and where they are written."""
+    yield from (((*path, "terms", number), term) for number, term in enumerate(group.terms))
+    for part, written in enumerate(group.near if isinstance(group, Evidence) else ()):
+        yield from (((*path, "near", part, number), term) for number, term in enumerate(written))
+
+
+def _mistaken(rule: Rule) -> Iterator[Problem]:
     """The examples that do not come out as the rule says."""
     tagger = Tagger((rule,))
     for kind, expected in (("match", True), ("no_match", False)):
@@ -85,25 +107,3 @@ def _mistaken(rule: Rule) -> Iterator[_Problem]:
             if bool(tagger.tag(title, "", text, language=rule.languages[0])) is not expected:
                 said = "does not carry the topic" if expected else "carries the topic"
                 yield ("examples", kind, number), f"{title!r} {said}"
-
-
-def _error(name: str, tree: Any, problems: Sequence[_Problem]) -> ConfigError:
-    """All problems in one error, each with its line and field."""
-    lines = [f"{name}:{_line(tree, path)}: {'.'.join(map(str, path))}: {said}" for path, said in problems]
-    return ConfigError("\n".join(lines), hint="correct the file, then run: veille doctor")
-
-
-def _line(tree: Any, path: Sequence[int | str]) -> int:
-    """The line of the field at `path`, or of the nearest one around it that is there."""
-    line: int = 1
-    node = tree
-    for step in path:
-        line = node.start_mark.line + 1
-        if isinstance(node.value, list) and isinstance(step, int) and step < len(node.value):
-            node = node.value[step]
-        elif isinstance(node.value, list):
-            found = [pair for pair in node.value if isinstance(pair, tuple) and pair[0].value == step]
-            if not found:
-                return line
-            line, node = found[0][0].start_mark.line + 1, found[0][1]
-    return line
