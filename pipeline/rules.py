@@ -79,7 +79,8 @@ class Rule:
 
     It does iff every group of `all` is met, no veto forbids it, at least `min_distinct` different pieces of
     evidence are there, and the points reach `threshold`. A piece of evidence counts its weight times the
-    boost of its place, at most `cap_per_term` times; a word counts for one piece only, the heaviest.
+    boost of its place, at most `cap_per_term` times; a word counts for one piece only, the heaviest, and a
+    sentence that is said again, word for word, counts once.
 
     A term is a word or phrase. Plural, feminine, accents, hyphens, elided articles and stop words do not
     matter; « * » ends a word of at least four letters in any way; a word with a capital stands for words

@@ -3,10 +3,12 @@
 Does not know what a term speaks for, and knows no regular expressions.
 """
 
+import unicodedata
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property, lru_cache
+from itertools import groupby
 from typing import Literal, NamedTuple
 
 from pipeline.tokens import Token, sentences, tokenize
@@ -15,9 +17,12 @@ PREFIX_AT_LEAST = 4  # letters before a *: « mal* » would be Mali, malin and m
 QUOTED_AT_MOST = 400  # characters of a sentence that a hit quotes
 
 Term = tuple[str, bool]  # as the rule writes it, and whether that is exact
+Unit = tuple[Literal["sentence", "paragraph"], str, int]  # a field's sentence or paragraph, by its number
 
 
 class Word(NamedTuple):
+    """What a term asks of one word."""
+
     kind: Literal["stem", "exact", "prefix", "surface"]
     value: str
     capital: bool  # only words with a capital
@@ -27,6 +32,8 @@ class Word(NamedTuple):
             return False
         if self.kind == "prefix":
             return token.exact.startswith(self.value)
+        if self.kind == "surface":
+            return _surface(token) == self.value
         return bool(getattr(token, self.kind) == self.value)
 
 
@@ -37,8 +44,8 @@ class Place(NamedTuple):
     start: int  # character offsets
     end: int
     words: tuple[int, ...]  # the numbers of its words in the field
-    sentence: tuple[str, int]
-    paragraph: tuple[str, int]
+    sentence: Unit
+    paragraph: Unit
 
 
 class Field:
@@ -46,38 +53,45 @@ class Field:
 
     def __init__(self, name: str, text: str) -> None:
         self.name, self.text = name, text
-        self.words = [(number, token) for number, token in enumerate(tokenize(text)) if not token.stop]
+        self._tokens = tokenize(text)
+        self.words = [(number, token) for number, token in enumerate(self._tokens) if not token.stop]
 
     @cached_property
-    def sentences(self) -> list[tuple[int, int]]:
+    def _sentences(self) -> list[tuple[int, int]]:
         return sentences(self.text)
 
     @cached_property
     def _sentence_starts(self) -> list[int]:
-        return [start for start, _ in self.sentences]
+        return [start for start, _ in self._sentences]
 
     @cached_property
     def _line_ends(self) -> list[int]:
         return [offset for offset, char in enumerate(self.text) if char == "\n"]
 
+    def _sentence(self, offset: int) -> Unit:
+        return "sentence", self.name, bisect_right(self._sentence_starts, offset)
+
     def place(self, words: Sequence[tuple[int, Token]]) -> Place | None:
         """The place of neighbouring words; None where a sentence ends between them."""
         start, last = words[0][1].start, words[-1][1]
-        sentence = bisect_right(self._sentence_starts, start)
-        if len(words) > 1 and bisect_right(self._sentence_starts, last.start) != sentence:
+        sentence = self._sentence(start)
+        if len(words) > 1 and self._sentence(last.start) != sentence:
             return None
-        return Place(
-            self.name,
-            start,
-            last.end,
-            tuple(number for number, _ in words),
-            (self.name, sentence),
-            (self.name, bisect_right(self._line_ends, start)),
-        )
+        numbers = tuple(number for number, _ in words)
+        paragraph: Unit = ("paragraph", self.name, bisect_right(self._line_ends, start))
+        return Place(self.name, start, last.end, numbers, sentence, paragraph)
+
+    def spoken(self) -> Iterator[tuple[Unit, int, tuple[str, ...]]]:
+        """Each sentence with the number of its first word and its words."""
+        first = 0
+        for unit, tokens in groupby(self._tokens, lambda token: self._sentence(token.start)):
+            words = tuple(token.exact for token in tokens)
+            yield unit, first, words
+            first += len(words)
 
     def quote(self, start: int, end: int) -> str:
         """The sentence around a place, or as much of it as is worth quoting."""
-        first, last = self.sentences[bisect_right(self._sentence_starts, start) - 1]
+        first, last = self._sentences[self._sentence(start)[2] - 1]
         if last - first > QUOTED_AT_MOST:
             first = max(first, min(start, (start + end - QUOTED_AT_MOST) // 2))
             last = min(last, first + QUOTED_AT_MOST)
@@ -97,7 +111,7 @@ class Index:
             if kind == "prefix":
                 key = key[:PREFIX_AT_LEAST]
             elif kind == "surface":
-                kind, key = "exact", tokenize(key)[0].exact
+                kind, key = "exact", next(token.exact for token in tokenize(term[0]) if not token.stop)
             self._terms[kind][key].append((term, words))
 
     def find(self, fields: Iterable[Field]) -> dict[Term, list[Place]]:
@@ -118,15 +132,35 @@ class Index:
         return found
 
 
+@lru_cache(maxsize=1 << 16)
 def parse(term: str, exact: bool) -> tuple[Word, ...]:
-    """The words of a term, without stop words."""
+    """The words of a term, without stop words: what two spellings of one term have in common."""
     return tuple(_word(term, token, exact=exact) for token in tokenize(term) if not token.stop)
 
 
 def _word(term: str, token: Token, *, exact: bool) -> Word:
     if exact:
-        return Word("surface", token.surface, capital=False)
+        return Word("surface", _surface(token), capital=False)
     capital = token.surface[0].isupper()
     if term[token.end : token.end + 1] == "*":
         return Word("prefix", token.exact, capital)
     return Word("exact" if capital else "stem", token.exact if capital else token.stem, capital)
+
+
+def _surface(token: Token) -> str:
+    """A word as it is written, whichever its apostrophe and however its accents are encoded."""
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFC", token.surface)))
+
+
+def first_said(fields: Iterable[Field]) -> dict[Unit, tuple[str, int]]:
+    """Where each sentence was first said, word for word: in which field, and how many words further on.
+
+    A feed's summary is often its title again, and an article's lead its first lines.
+    """
+    known: dict[tuple[str, ...], tuple[str, int]] = {}
+    said = {}
+    for part in fields:
+        for unit, first, words in part.spoken():
+            field, number = known.setdefault(words, (part.name, first))
+            said[unit] = (field, number - first)
+    return said

@@ -4,17 +4,16 @@ Does not learn, does not guess a language, and reads no rules from files (`ruleb
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
 
 from pipeline.model import Hit, Tag
 from pipeline.rules import Evidence, Group, Rule, Veto, written
-from pipeline.terms import Field, Index, Place, Term
+from pipeline.terms import Field, Index, Place, Term, Unit, first_said, parse
 
 _UNKNOWN = "und"  # said of summaries too short to judge: every rule may try them
-
-_Found = Mapping[Term, Sequence[Place]]
 
 
 class Tagger:
@@ -29,9 +28,8 @@ class Tagger:
         rules = [rule for rule in self._rules if language in rule.languages or language == _UNKNOWN]
         if not rules:
             return ()
-        fields = {"title": Field("title", title), "lead": Field("lead", lead), "text": Field("text", text)}
-        found = self._index.find(fields.values())
-        tags = (_judge(rule, found, fields) for rule in rules)
+        reading = _Reading({"title": title, "lead": lead, "text": text}, self._index)
+        tags = (_judge(rule, reading) for rule in rules)
         return tuple(tag for tag in tags if tag)
 
 
@@ -42,38 +40,66 @@ def _terms_of(rules: Iterable[Rule]) -> set[Term]:
     return {(term, group.exact) for group in groups for term in written(group)}
 
 
+class _Reading:
+    """An article as its rules see it."""
+
+    def __init__(self, texts: Mapping[str, str], index: Index) -> None:
+        self.fields = {name: Field(name, text) for name, text in texts.items()}
+        self._found = index.find(self.fields.values())
+
+    def places(self, term: str, exact: bool) -> Sequence[Place]:
+        return self._found.get((term, exact), ())
+
+    def words(self, place: Place) -> set[tuple[str, int]]:
+        """The words of a place; a sentence said again is made of its first words."""
+        field, on = self._first_said[place.sentence]
+        return {(field, number + on) for number in place.words}
+
+    @cached_property
+    def _first_said(self) -> dict[Unit, tuple[str, int]]:
+        return first_said(self.fields.values())
+
+
 class _Piece(NamedTuple):
     """Something that stands somewhere, and what it would count for."""
 
     group: str
     term: str
+    said: Hashable  # the term, however it is spelt
     place: Place
     points: float = 0.0
 
 
-def _judge(rule: Rule, found: _Found, fields: Mapping[str, Field]) -> Tag | None:
-    required = [_standing(group, found) for group in rule.all]
-    forbidden = (_standing(veto, found) for veto in rule.none if veto.scope == "article")
+def _judge(rule: Rule, reading: _Reading) -> Tag | None:
+    required = [_standing(group, reading) for group in rule.all]
+    forbidden = (_standing(veto, reading) for veto in rule.none if veto.scope == "article")
     if not all(required) or any(forbidden):
         return None
-    counted = _counted(rule, _evidence(rule, found, required))
+    counted = _counted(rule, reading, _evidence(rule, reading, required))
     score = sum(piece.points for piece in counted)
-    distinct = {(piece.group, piece.term) for piece in counted if piece.points > 0}
+    distinct = {piece.said for piece in counted if piece.points > 0}
     if score < rule.threshold or len(distinct) < rule.min_distinct:
         return None
     pieces = [min(group, key=lambda piece: _order(piece.place)) for group in required] + counted
-    hits = tuple(_hit(piece, fields[piece.place.field]) for piece in pieces)
+    hits = tuple(_hit(piece, reading.fields[piece.place.field]) for piece in pieces)
     return Tag(rule.id, rule.version, score, score / (score + rule.threshold), hits)
 
 
-def _standing(group: Group | Veto | Evidence, found: _Found) -> list[_Piece]:
-    name = group.name or next(iter(written(group)))
-    return [_Piece(name, term, place) for term in group.terms for place in found.get((term, group.exact), ())]
+def _standing(group: Group | Veto | Evidence, reading: _Reading) -> list[_Piece]:
+    return [
+        _Piece(_name(group), term, parse(term, group.exact), place)
+        for term in group.terms
+        for place in reading.places(term, group.exact)
+    ]
 
 
-def _evidence(rule: Rule, found: _Found, required: Sequence[Sequence[_Piece]]) -> Iterator[_Piece]:
+def _name(group: Group | Veto | Evidence) -> str:
+    return group.name or next(iter(written(group)))
+
+
+def _evidence(rule: Rule, reading: _Reading, required: Sequence[Sequence[_Piece]]) -> Iterator[_Piece]:
     """All that speaks for the topic or against it, where it may."""
-    vetoes = ((veto, _standing(veto, found)) for veto in rule.none if veto.scope != "article")
+    vetoes = ((veto, _standing(veto, reading)) for veto in rule.none if veto.scope != "article")
     barred = {getattr(piece.place, veto.scope) for veto, pieces in vetoes for piece in pieces}
     reach = [
         {unit for piece in group for unit in (piece.place.field, piece.place.paragraph, piece.place.sentence)}
@@ -81,70 +107,69 @@ def _evidence(rule: Rule, found: _Found, required: Sequence[Sequence[_Piece]]) -
     ]
     boosts = {"title": rule.boost.title, "lead": rule.boost.lead, "text": rule.boost.body}
     for evidence in rule.any:
-        for piece in chain(_standing(evidence, found), _together(evidence, found)):
+        for piece in chain(_standing(evidence, reading), _together(evidence, reading)):
             place = piece.place
-            unit = "title" if evidence.scope == "article" else getattr(place, evidence.scope)
             in_reach = evidence.scope == "article" or all(
-                "title" in units or unit in units for units in reach
+                "title" in units or getattr(place, evidence.scope) in units for units in reach
             )
             if in_reach and place.sentence not in barred and place.paragraph not in barred:
                 yield piece._replace(points=evidence.weight * boosts[place.field])
 
 
-def _together(evidence: Evidence, found: _Found) -> Iterator[_Piece]:
+def _together(evidence: Evidence, reading: _Reading) -> Iterator[_Piece]:
     """Where one term of each part of `near` stand together: from the left, none of them twice."""
-    parts = sorted(
-        (
-            (_order(place), number, place)
-            for number, terms in enumerate(evidence.near)
-            for term in terms
-            for place in found.get((term, evidence.exact), ())
-        ),
-        key=lambda found: found[:2],
+    places = (
+        (place, number)
+        for number, terms in enumerate(evidence.near)
+        for term in terms
+        for place in reading.places(term, evidence.exact)
     )
     term = " … ".join(terms[0] for terms in evidence.near)
-    last: dict[int, Place] = {}
-    for _, number, place in parts:
-        if evidence.ordered and number and not _before(last.get(number - 1), place):
+    latest: dict[int, tuple[Place, ...]] = {}  # of each part; in an order, after the parts before it
+    for place, number in sorted(places, key=lambda found: (_order(found[0]), -found[1])):
+        earlier = latest.get(number - 1, ()) if evidence.ordered and number else ()
+        if evidence.ordered and number and not _before(earlier, place):
             continue
-        last[number] = place
-        if len(last) == len(evidence.near) and (whole := _whole(evidence, last.values())):
-            last.clear()
-            yield _Piece(evidence.name or term, term, whole)
+        latest[number] = (*earlier, place)
+        together = latest.get(len(evidence.near) - 1, ()) if evidence.ordered else chain(*latest.values())
+        if whole := _whole(evidence, tuple(together)):
+            latest.clear()
+            yield _Piece(evidence.name or term, term, (evidence.near, evidence.exact), whole)
 
 
-def _before(earlier: Place | None, place: Place) -> bool:
-    return earlier is not None and earlier.sentence == place.sentence and earlier.words[-1] < place.words[0]
+def _before(earlier: Sequence[Place], place: Place) -> bool:
+    return bool(earlier) and earlier[-1].sentence == place.sentence and earlier[-1].words[-1] < place.words[0]
 
 
-def _whole(evidence: Evidence, places: Iterable[Place]) -> Place | None:
-    """The places as one, if they are of one sentence and near enough."""
-    first, *_, last = ordered = sorted(places, key=_order)
-    words = tuple(word for place in ordered for word in place.words)
-    apart = last.words[-1] - first.words[0]
+def _whole(evidence: Evidence, places: Sequence[Place]) -> Place | None:
+    """The places as one, if they are all there, of one sentence and near enough."""
+    words = sorted(word for place in places for word in place.words)
     if (
-        apart > evidence.within
+        len(places) < len(evidence.near)
+        or len({place.sentence for place in places}) > 1
         or len(set(words)) < len(words)
-        or any(p.sentence != first.sentence for p in ordered)
+        or words[-1] - words[0] > evidence.within
     ):
         return None
-    return first._replace(end=max(place.end for place in ordered), words=words)
+    first = min(places, key=_order)
+    return first._replace(end=max(place.end for place in places), words=tuple(words))
 
 
-def _counted(rule: Rule, pieces: Iterable[_Piece]) -> list[_Piece]:
+def _counted(rule: Rule, reading: _Reading, pieces: Iterable[_Piece]) -> list[_Piece]:
     """The pieces that count: no word for two of them, none more often than the cap, the heaviest first."""
-    counted, claimed, times = [], set[tuple[str, int]](), Counter[tuple[str, str]]()
+    counted, claimed, times = [], set[tuple[str, int]](), Counter[tuple[str, Hashable]]()
     for piece in sorted(pieces, key=lambda piece: (-abs(piece.points), _order(piece.place))):
-        words = {(piece.place.field, word) for word in piece.place.words}
-        if times[piece[:2]] < rule.cap_per_term and not words & claimed:
-            times[piece[:2]] += 1
+        words = reading.words(piece.place)
+        if times[piece.group, piece.said] < rule.cap_per_term and not words & claimed:
+            times[piece.group, piece.said] += 1
             claimed |= words
             counted.append(piece)
     return counted
 
 
-def _order(place: Place) -> tuple[int, int]:
-    return ("title", "lead", "text").index(place.field), place.start
+def _order(place: Place) -> tuple[int, int, int]:
+    """As one reads; of two that begin together the longer first."""
+    return ("title", "lead", "text").index(place.field), place.start, -place.end
 
 
 def _hit(piece: _Piece, part: Field) -> Hit:
