@@ -1,6 +1,7 @@
 """Real articles, labelled by two readers: what the shipped rules find of three topics, rightly and wrongly.
 
-Rules are written from the subject, not from these articles; so these figures are floors, not aims.
+Two of the rules were corrected after their errors on these very articles had been read, so the figures are
+those of development: floors against falling back, no estimate of what the rules do on other news.
 """
 
 import json
