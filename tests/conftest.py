@@ -7,8 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
+# How long an example takes says nothing on a busy machine; and what passes once has to pass again.
+settings.register_profile("veille", deadline=None, derandomize=True)
+settings.load_profile("veille")
 REQUIRED = frozenset(filter(None, os.environ.get("VEILLE_REQUIRE", "").split(",")))
 
 

@@ -30,7 +30,6 @@ NAMED = [
             "save_robots",
             "asked#6",
             "discover",
-            "give_back",
             "claim_host#2",
             "turn#9",
             "fetch#5",

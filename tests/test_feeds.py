@@ -3,6 +3,7 @@
 import html
 import json
 import socket
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -500,9 +501,18 @@ def test_the_two_readers_agree(said):
     text = syndication._NOT_XML.sub("", rss(items, encoding="utf-8").decode()).partition("?>")[2]
     quick, authority = syndication._read_tree(text, "rss"), syndication._read_with_authority(text, "rss")
 
-    assert quick is None or [(i.links, i.guid.split()) for i in quick.items] == [
-        (i.links, i.guid.split()) for i in authority.items
-    ]
+    assert quick is None or names(quick) == names(authority)
+
+
+def names(reading):
+    """Links and guids. feedparser undoes UTF-8 that was encoded twice; the quick reader does not do so."""
+    found = []
+    for item in reading.items:
+        guid = item.guid
+        with suppress(UnicodeError):
+            guid = guid.encode("latin-1").decode()
+        found.append((item.links, guid.split()))
+    return found
 
 
 # --- unchanged feeds
