@@ -82,6 +82,11 @@ class Catalogue:
         """The publisher with the longest domain that a host ("name" or "name:port") is or is below."""
         return next((self._by_domain[name] for name in _names(host) if name in self._by_domain), None)
 
+    def admits(self, publisher: str, language: str) -> bool:
+        """Whether a text in this language is kept, coming from that publisher. What cannot be told is."""
+        known = self.get(publisher)
+        return language in ("und", *(known.languages if known else ("fr",)))
+
     def feeds(self) -> tuple[FeedSource, ...]:
         return tuple(feed for publisher in self.publishers for feed in publisher.feeds)
 

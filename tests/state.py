@@ -45,7 +45,7 @@ def of(runtime):
                 for row in tx.execute("select * from copy")
             ),
             "tags": sorted(
-                (names[row["article_id"]], row["topic"], round(row["score"], 3))
+                (names[row["article_id"]], row["topic"], round(row["score"], 3), str(row["hits"]))
                 for row in tx.execute("select * from tag")
             ),
             "documents": {names[int(d.id)]: _document(d, names) for d in living},

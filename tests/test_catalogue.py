@@ -117,6 +117,23 @@ def test_nobody_owns_a_host_in_an_empty_catalogue():
     assert Catalogue(()).publisher_of("gazette.fr") is None
 
 
+@pytest.mark.parametrize(
+    ("publisher", "language", "admitted"),
+    [
+        ("gazette", "fr", True),
+        ("gazette", "en", True),
+        ("gazette", "de", False),
+        ("sport-gazette", "en", False),
+        ("unknown", "fr", True),
+        ("unknown", "en", False),
+        ("unknown", "und", True),
+    ],
+)
+def test_a_publisher_is_read_for_its_languages(publisher, language, admitted, good):
+    """French, unless the catalogue says otherwise; what cannot be told is kept."""
+    assert good.admits(publisher, language) is admitted
+
+
 # --- what is wrong with a file
 
 WRONG = {

@@ -146,7 +146,7 @@ def test_edited_items_are_updates(edited, take, store):
 
     with store.transaction("look") as tx:
         rows = tx.execute(
-            "select entry.url, title from entry join revision on entry_id = entry.id and number = entry.revision"
+            "select e.url, title from entry e join revision on entry_id = e.id and number = e.revision"
         ).fetchall()
         articles = tx.execute("select count(*) as n from article").fetchone()["n"]
     last = {item["url"]: digest(item["versions"][-1]["title"], "") for item in edited}

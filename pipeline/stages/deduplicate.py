@@ -2,22 +2,23 @@
 
 Does not see pages. One batch holds the lock of all articles and is one transaction; the end state does not
 depend on the order of work: keys are only ever added, the entry that speaks for an article is the smallest
-of its members, an edge stands between any two articles whose present texts match, and an article copies the
-smallest of its direct matches.
+of its members in a language that is kept, an edge stands between any two articles whose present texts match,
+and an article copies the smallest of its direct matches.
 """
 
 import logging
 import re
 from collections.abc import Sequence
+from datetime import UTC
 
 from pipeline import fingerprints, urls
-from pipeline.model import Completeness, Key, Stage
+from pipeline.model import Key, Stage
 from pipeline.runtime import Runtime
 from pipeline.store import Transaction, articles, entries
 from pipeline.store.entries import EntryRow, RevisionRow
 
 BATCH = 50  # entries a lock: about 1 ms each
-TEXT_KEY_WORDS = 100  # shorter texts recur (horoscopes, notices) without being one article
+TEXT_KEY_CHARACTERS = 600  # shorter texts recur (horoscopes, notices) without being one article
 GUID_AT_MOST = 500  # characters
 
 log = logging.getLogger(__name__)
@@ -38,21 +39,19 @@ def work(runtime: Runtime, run: str, token: int, rows: Sequence[EntryRow]) -> No
 
 def _settle(runtime: Runtime, tx: Transaction, row: EntryRow) -> set[int]:
     """Give the entry its article, refresh that one, send the entry on; returns the documents that changed."""
-    latest = entries.latest_revision(tx, row.id)
-    assert latest is not None
-    article, orphans = _identify(runtime, tx, row, latest)
+    article, orphans = _identify(runtime, tx, row)
     dirty = {article} | orphans | _refresh(runtime, tx, article, orphans)
     entries.move(tx, row.id, Stage.TAG, due_at=runtime.now())
     return dirty
 
 
-def _identify(runtime: Runtime, tx: Transaction, row: EntryRow, latest: RevisionRow) -> tuple[int, set[int]]:
+def _identify(runtime: Runtime, tx: Transaction, row: EntryRow) -> tuple[int, set[int]]:
     """The article to which the entry's keys lead, made or merged where need be.
 
     Also returns the articles that have to look for their original again, and those merged away.
     """
-    keys = _keys(runtime, tx, row, latest)
-    known = set(articles.known_by(tx, keys)) | ({row.article_id} if row.article_id else set())
+    keys = _keys(runtime, tx, row)
+    known = set(articles.known_by(tx, keys))  # its own, if it has one: the entry's URL never changes
     if known:
         article = min(known)
     else:
@@ -67,17 +66,26 @@ def _identify(runtime: Runtime, tx: Transaction, row: EntryRow, latest: Revision
     return article, orphans - {article}
 
 
-def _keys(runtime: Runtime, tx: Transaction, row: EntryRow, latest: RevisionRow) -> set[Key]:
-    """All names by which this entry's article may be known elsewhere."""
-    publisher = runtime.catalogue.get(row.publisher)
-    keys = set(urls.keys(row.url, publisher)) | {Key("url", row.canonical_url)}
-    keys |= set(urls.keys(latest.article.url, publisher))
+def _keys(runtime: Runtime, tx: Transaction, row: EntryRow) -> set[Key]:
+    """All names by which this entry's article may be known elsewhere.
+
+    All its texts count, not the latest alone: which of them were there when the stage came by is chance.
+    """
+    keys = {Key("url", row.canonical_url), *_keys_of(runtime, row.url)}
     keys |= {Key("guid", f"{feed}:{guid}") for feed, guid in entries.guids(tx, row.id) if _names_one(guid)}
-    article = latest.article
-    if article.completeness is Completeness.FULL and len(article.text.split()) >= TEXT_KEY_WORDS:
-        digest = fingerprints.digest(article.title, article.text)
-        keys.add(Key("text", f"{row.publisher}:{digest}"))
+    for told in entries.told(tx, row.id, at_least=TEXT_KEY_CHARACTERS):
+        keys |= _keys_of(runtime, told.url)
+        if told.digest is not None:
+            # With the moment of publication: a wall of consent has one text for every article behind it.
+            published = told.published.astimezone(UTC).isoformat() if told.published else ""
+            keys.add(Key("text", f"{row.publisher}:{published}:{told.digest}"))
     return keys
+
+
+def _keys_of(runtime: Runtime, url: str) -> set[Key]:
+    """The keys of a URL; whose number is in it is told by its host, not by the feed that carries it."""
+    host = urls.host_of(urls.canonical(url))
+    return set(urls.keys(url, runtime.catalogue.publisher_of(host)))
 
 
 def _names_one(guid: str) -> bool:
@@ -86,26 +94,26 @@ def _names_one(guid: str) -> bool:
 
 
 def _refresh(runtime: Runtime, tx: Transaction, article: int, orphans: set[int]) -> set[int]:
-    """Let the right entry speak for the article and compare its text, if that changed."""
+    """Let the right entry speak for the article and compare its text.
+
+    Also where the text is the one that spoke before: others may have been compared with a later one, of an
+    entry that had not come here yet and will not speak.
+    """
     members = articles.members(tx, article)
-    speaker = members[0]
+    admitted = [member for member in members if runtime.catalogue.admits(member.publisher, member.language)]
+    speaker, indexed = (admitted or members)[0], bool(admitted)
     latest = entries.latest_revision(tx, speaker.id)
     assert latest is not None
-    publisher = runtime.catalogue.get(speaker.publisher)
-    indexed = latest.article.language in ("und", *(publisher.languages if publisher else ("fr",)))
-    digest = f"{indexed}:{latest.digest}"
-    compare = articles.digest_of(tx, article) != digest
     articles.set_content(
         tx,
         article,
         speaker=speaker,
         url=speaker.canonical_url,
-        digest=digest,
         indexed=indexed,
         first_seen=min(member.discovered_at for member in members),
     )
-    articles.settle_outcomes(tx, article, speaker=speaker.id)
-    changed = _compare(tx, article, latest, indexed=indexed) if compare else articles.matches(tx, article)
+    articles.settle_outcomes(tx, article)
+    changed = _compare(tx, article, latest, indexed=indexed)
     return articles.point(tx, changed | orphans | {article})
 
 

@@ -15,7 +15,7 @@ from pipeline.errors import Unparsable
 from pipeline.language import detect
 from pipeline.model import Article, Completeness, Outcome, Stage
 from pipeline.runtime import Runtime
-from pipeline.store import Transaction, entries
+from pipeline.store import Transaction, entries, hosts
 
 BATCH = 200
 ENGINE = "import"
@@ -43,8 +43,10 @@ def parse(line: bytes) -> Finished:
         name: record.get(name) or "" for name in ("url", "title", "text", "published", "publisher", "lead")
     }
     wrong = [name for name, value in fields.items() if not isinstance(value, str)]
-    if wrong or not fields["url"] or not fields["text"]:
+    if wrong or not fields["url"] or not fields["text"].strip():
         raise Unparsable(f"url and text are needed, and strings; wrong: {', '.join(wrong) or 'empty'}")
+    if held := [name for name, value in fields.items() if "\0" in value]:
+        raise Unparsable(f"U+0000 is no character of a text; found in: {', '.join(held)}")
     published = parse_date(fields["published"]) if fields["published"] else None
     language, confidence = detect(fields["text"])
     article = Article(
@@ -74,7 +76,8 @@ def _take(runtime: Runtime, tx: Transaction, run: str, finished: Finished, now: 
     host = urls.host_of(finished.canonical_url)
     known = runtime.catalogue.publisher_of(host)
     publisher = finished.publisher or (known.id if known else host)
-    entry_id, revision = entries.add_document(
+    hosts.add(tx, host)  # where the page is read if a feed speaks of it later
+    entry_id, revision, belongs = entries.add_document(
         tx,
         canonical_url=finished.canonical_url,
         url=finished.url,
@@ -89,8 +92,7 @@ def _take(runtime: Runtime, tx: Transaction, run: str, finished: Finished, now: 
     if latest and latest.digest == digest:
         return
     entries.save_revision(tx, entry_id, revision + 1, article, digest=digest, page_id=None, read_at=now)
-    source = runtime.catalogue.get(publisher)
-    if article.language in ("und", *(source.languages if source else ("fr",))):
+    if belongs or runtime.catalogue.admits(publisher, article.language):
         entries.requeue(tx, entry_id, at=now)
     elif latest is None:
         entries.move(

@@ -113,7 +113,8 @@ def _write(runtime: Runtime, tx: Transaction, done: Reading) -> None:
     entries.save_revision(
         tx, entry.id, number, article, digest=digest, page_id=done.page.id, read_at=done.page.fetched_at
     )
-    if _admitted(runtime, entry, article) or entry.article_id is not None:
+    admitted = runtime.catalogue.admits(entry.publisher, article.language)
+    if admitted or entry.article_id is not None:
         entries.move(
             tx, entry.id, Stage.DEDUPLICATE, due_at=runtime.now(), reason=done.reason, fate=done.fate
         )
@@ -158,9 +159,3 @@ def _is_poorer(article: Article, latest: RevisionRow | None) -> bool:
         and latest.article.completeness is Completeness.FULL
         and article.completeness in _POORER
     )
-
-
-def _admitted(runtime: Runtime, entry: EntryRow, article: Article) -> bool:
-    """Whether the article's language is one that its source is read for. What cannot be told is kept."""
-    publisher = runtime.catalogue.get(entry.publisher)
-    return article.language in ("und", *(publisher.languages if publisher else ("fr",)))

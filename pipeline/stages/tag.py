@@ -32,20 +32,21 @@ def _tag(runtime: Runtime, tx: Transaction, row: EntryRow) -> set[int]:
     article = entries.article_of(tx, row.id)
     revision = articles.text(tx, article)
     text = revision.article
-    found = runtime.tagger.tag(text.title, text.lead, text.text, language=text.language)
+    found = (
+        runtime.tagger.tag(text.title, text.lead, text.text, language=text.language)
+        if articles.is_indexed(tx, article)
+        else ()
+    )
     changed = articles.set_tags(tx, article, found)
-    _finish(runtime, tx, row, article, speaker=revision.entry_id)
+    _finish(runtime, tx, row, article)
     return {article} if changed else set()
 
 
-def _finish(runtime: Runtime, tx: Transaction, row: EntryRow, article: int, *, speaker: int) -> None:
+def _finish(runtime: Runtime, tx: Transaction, row: EntryRow, article: int) -> None:
     latest = entries.latest_revision(tx, row.id)
     assert latest is not None
-    outcome = Outcome.REVISED if latest.number > 1 else Outcome.NEW
-    if speaker != row.id:
-        outcome = Outcome.DUPLICATE
-    if latest.page_id is not None:
-        entries.set_page_outcome(tx, latest.page_id, outcome)
     due_at = next_reading(runtime, tx, row, 0) if latest.page_id is not None else None
-    entries.end_reading(tx, row.id, due_at=due_at, priority=2, unchanged=0, outcome=outcome)
-    articles.settle_outcomes(tx, article, speaker=speaker)
+    entries.end_reading(tx, row.id, due_at=due_at, priority=2, unchanged=0, outcome=Outcome.NEW)
+    outcomes = articles.settle_outcomes(tx, article)
+    if latest.page_id is not None:
+        entries.set_page_outcome(tx, latest.page_id, outcomes[row.id])

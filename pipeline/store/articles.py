@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from pipeline.catalogue import Catalogue
-from pipeline.model import Comparison, Document, Hit, Key, Tag
+from pipeline.model import Comparison, Document, Hit, Key, Outcome, Tag
 from pipeline.store import ARTICLES, LOCK_SPACE, Transaction
 from pipeline.store.entries import RevisionRow, revision_of
 from pipeline.store.sql import load
@@ -79,16 +79,9 @@ def link(tx: Transaction, entry_id: int, article: int) -> None:
 
 
 def members(tx: Transaction, article: int) -> list[Member]:
-    """The article's entries; the first speaks for it: the most complete, the earliest, then by URL."""
+    """The article's entries in the order in which they may speak for it: complete, early, then by URL."""
     rows = tx.execute(SQL["members"], {"article": article})
     return [Member(**{name: row[name] for name in Member.__slots__}) for row in rows]
-
-
-def digest_of(tx: Transaction, article: int) -> str:
-    """The digest of the text that the article was last compared with."""
-    row = tx.execute(SQL["get"], {"article": article}).fetchone()
-    assert row
-    return str(row["digest"])
 
 
 def set_content(
@@ -97,7 +90,6 @@ def set_content(
     *,
     speaker: Member,
     url: str,
-    digest: str,
     indexed: bool,
     first_seen: datetime,
 ) -> None:
@@ -108,16 +100,23 @@ def set_content(
         "publisher": speaker.publisher,
         "url": url,
         "published": speaker.published,
-        "digest": digest,
         "indexed": indexed,
         "first_seen": first_seen,
     }
     tx.execute(SQL["set_content"], values)
 
 
-def settle_outcomes(tx: Transaction, article: int, *, speaker: int) -> None:
-    """Give the article's finished entries the outcomes that follow from who speaks for it."""
-    tx.execute(SQL["outcomes"], {"article": article, "primary": speaker})
+def settle_outcomes(tx: Transaction, article: int) -> dict[int, Outcome]:
+    """Give the article's finished entries the outcomes that follow from who speaks for it; return them."""
+    rows = tx.execute(SQL["outcomes"], {"article": article})
+    return {row["id"]: Outcome(row["outcome"]) for row in rows}
+
+
+def is_indexed(tx: Transaction, article: int) -> bool:
+    """Whether the article belongs into the index, which one in another language does not."""
+    row = tx.execute(SQL["get"], {"article": article}).fetchone()
+    assert row
+    return bool(row["indexed"])
 
 
 def text(tx: Transaction, article: int) -> RevisionRow:
@@ -160,11 +159,6 @@ def set_copies(tx: Transaction, article: int, found: dict[int, Comparison]) -> s
     return before | set(found)
 
 
-def matches(tx: Transaction, article: int) -> set[int]:
-    """The articles that share text with this one."""
-    return {row["other"] for row in tx.execute(SQL["matches"], {"article": article})}
-
-
 def point(tx: Transaction, articles: Collection[int]) -> set[int]:
     """Let each of these point at its original; returns the articles whose documents changed by it."""
     changed: set[int] = set()
@@ -193,10 +187,11 @@ def tags(tx: Transaction, article: int) -> tuple[Tag, ...]:
 
 
 def set_tags(tx: Transaction, article: int, found: Sequence[Tag]) -> bool:
-    """The article carries these topics and no others; returns whether that is a change."""
-    before = {(tag.topic, tag.version, round(tag.score, 3)) for tag in tags(tx, article)}
-    if before == {(tag.topic, tag.version, round(tag.score, 3)) for tag in found}:
-        return False
+    """The article carries these topics and no others; returns whether its document changed by that.
+
+    What explains them is not in the document: it may change alone.
+    """
+    before = {(tag.topic, round(tag.score, 3)) for tag in tags(tx, article)}
     tx.execute(SQL["clear_tags"], {"article": article})
     for tag in found:
         values = {
@@ -208,7 +203,7 @@ def set_tags(tx: Transaction, article: int, found: Sequence[Tag]) -> bool:
             "hits": orjson.dumps([asdict(hit) for hit in tag.hits]).decode(),
         }
         tx.execute(SQL["add_tag"], values)
-    return True
+    return before != {(tag.topic, round(tag.score, 3)) for tag in found}
 
 
 def documents(

@@ -74,6 +74,15 @@ class RevisionRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What one text of an entry says of its identity."""
+
+    url: str  # that the page gives as its own
+    published: datetime | None
+    digest: str | None  # None: the text is not full, or short
+
+
+@dataclass(frozen=True, slots=True)
 class Pending:
     """What is due: rows that are free, rows that somebody holds, and when the first lease ends (seconds)."""
 
@@ -253,6 +262,11 @@ def latest_revision(tx: Transaction, entry_id: int) -> RevisionRow | None:
     return revision_of(row) if row else None
 
 
+def told(tx: Transaction, entry_id: int, *, at_least: int) -> list[Told]:
+    """What all texts of the entry say of its identity; a digest only of full ones of so many characters."""
+    return [Told(**row) for row in tx.execute(SQL["told"], {"entry": entry_id, "at_least": at_least})]
+
+
 def save_revision(
     tx: Transaction,
     entry_id: int,
@@ -278,8 +292,11 @@ def save_revision(
 
 def add_document(
     tx: Transaction, *, canonical_url: str, url: str, host: str, publisher: str, run: str, at: datetime
-) -> tuple[int, int]:
-    """An entry that comes with its text, without a page: its id and its newest revision's number."""
+) -> tuple[int, int, bool]:
+    """An entry that comes with its text, without a page.
+
+    Returns its id, its newest revision's number, and whether it belongs to an article.
+    """
     values = {
         "canonical_url": canonical_url,
         "url": url,
@@ -290,10 +307,10 @@ def add_document(
     }
     added = tx.execute(SQL["add_document"], values).fetchone()
     if added:
-        return int(added["id"]), 0
+        return int(added["id"]), 0, False
     row = tx.execute(SQL["find"], values).fetchone()
     assert row
-    return int(row["id"]), int(row["revision"])
+    return int(row["id"]), int(row["revision"]), row["article_id"] is not None
 
 
 def requeue(tx: Transaction, entry_id: int, *, at: datetime) -> None:

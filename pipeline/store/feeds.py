@@ -3,8 +3,9 @@
 Does not fetch or parse: it is given what was read.
 """
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -108,6 +109,8 @@ def save_changed(
     )
     # A feed may list an article twice in different words. The first is taken: else each poll sees a change.
     entries = list({entry.canonical_url: entry for entry in reversed(feed.entries)}.values())
+    times = Counter(entry.guid for entry in entries)  # what several items carry at once is the name of none
+    entries = [entry if times[entry.guid] == 1 else replace(entry, guid="") for entry in entries]
     ids, new = _add_entries(tx, poll, entries, catalogue, source, priority)
     changed = [ids[e.canonical_url] for e in entries if _sight(tx, poll, source, feed, e, ids)]
     tx.execute(SQL["read_again"], {"ids": changed, "at": poll.at})

@@ -23,6 +23,11 @@ class RobotsRow:
     failing_since: datetime | None
 
 
+def add(tx: Transaction, host: str) -> None:
+    """Make the host known: pages of others are never due."""
+    tx.execute(SQL["add"], {"host": host})
+
+
 def claim_with_entries(
     tx: Transaction, *, token: int, shard: int, shards: int, now: datetime, lease: float
 ) -> str | None:
@@ -36,7 +41,7 @@ def claim_with_entries(
 
 def claim(tx: Transaction, host: str, *, token: int, lease: float) -> bool:
     """Lease this host; False where somebody else has it."""
-    tx.execute(SQL["add"], {"host": host})
+    add(tx, host)
     return tx.execute(SQL["claim"], {"host": host, "token": token, "lease": lease}).fetchone() is not None
 
 

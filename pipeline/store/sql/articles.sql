@@ -24,7 +24,7 @@ update article_key set article_id = %(into)s where article_id = %(article)s
 update entry set article_id = %(into)s where article_id = %(article)s
 
 -- name: merge
-update article set merged_into = %(into)s, indexed = false, copy_of = null, copied_share = 0, digest = '',
+update article set merged_into = %(into)s, indexed = false, copy_of = null, copied_share = 0,
     entry_id = null, version = version + 1
 where id = %(article)s
 
@@ -35,7 +35,7 @@ update article set merged_into = %(into)s where merged_into = %(article)s
 update entry set article_id = %(article)s where id = %(entry)s
 
 -- name: members
--- The entries of an article with the head of their latest revision, the one that speaks for it first.
+-- The entries of an article with the head of their latest revision, in the order in which they may speak for it.
 select entry.id, entry.canonical_url, entry.publisher, entry.revision, entry.stage, entry.discovered_at,
     r.completeness, r.published, r.language
 from entry join revision r on r.entry_id = entry.id and r.number = entry.revision
@@ -48,13 +48,17 @@ select * from article where id = %(article)s
 
 -- name: set_content
 update article set entry_id = %(entry)s, publisher = %(publisher)s, url = %(url)s, published = %(published)s,
-    indexed = %(indexed)s, digest = %(digest)s, first_seen = least(first_seen, %(first_seen)s)
+    indexed = %(indexed)s, first_seen = least(first_seen, %(first_seen)s)
 where id = %(article)s
 
 -- name: outcomes
 -- One entry speaks for the article; the others are the same article under another URL.
-update entry set outcome = case when id <> %(primary)s then 'duplicate' when revision > 1 then 'revised' else 'new' end
-where article_id = %(article)s and stage = 'done' and outcome in ('new', 'revised', 'duplicate')
+update entry set outcome = case when entry.id <> article.entry_id then 'duplicate' when not article.indexed then 'not_french'
+    when revision > 1 then 'revised' else 'new' end
+from article
+where article.id = %(article)s and article_id = article.id and stage = 'done'
+    and outcome in ('new', 'revised', 'duplicate', 'not_french')
+returning entry.id, outcome
 
 -- name: text
 select r.* from article a join revision r on r.entry_id = a.entry_id
@@ -81,9 +85,6 @@ where article_id <> %(article)s
 -- name: clear_copies
 delete from copy where a = %(article)s or b = %(article)s
 returning case when a = %(article)s then b else a end as other
-
--- name: matches
-select case when a = %(article)s then b else a end as other from copy where a = %(article)s or b = %(article)s
 
 -- name: add_copy
 insert into copy (a, b, share_a, share_b, jaccard) values (%(a)s, %(b)s, %(share_a)s, %(share_b)s, %(jaccard)s)

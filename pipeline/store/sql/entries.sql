@@ -86,6 +86,11 @@ select article_id from entry where id = %(entry)s
 -- name: guids
 select feed_id, guid from sighting where entry_id = %(entry)s and guid <> ''
 
+-- name: told
+select distinct url, published,
+    case when completeness = 'full' and length(text) >= %(at_least)s then digest end as digest
+from revision where entry_id = %(entry)s
+
 -- name: latest_revision
 select * from revision where entry_id = %(entry)s order by number desc limit 1
 
@@ -115,7 +120,7 @@ on conflict (canonical_url) do nothing
 returning id
 
 -- name: find
-select id, revision from entry where canonical_url = %(canonical_url)s for update
+select id, revision, article_id from entry where canonical_url = %(canonical_url)s for update
 
 -- name: requeue
 -- Whoever works on the entry loses it: a text was given, so there is nothing to fetch.

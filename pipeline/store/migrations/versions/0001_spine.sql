@@ -82,7 +82,6 @@ create table article (
     version     bigint not null default 1,
     indexed     boolean not null,        -- false: a tombstone for the index (merged, or in another language)
     merged_into bigint references article,
-    digest      text not null default '',-- of the text that the bands were made from
     published   timestamptz,             -- these three order the members of a group of copies
     url         text not null,
     copy_of     bigint references article,
