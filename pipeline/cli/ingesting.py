@@ -96,7 +96,11 @@ def import_documents(
     with Runtime(from_environment()) as runtime:
         run = _fresh(runtime, "import", polls=False, reason="finished texts were imported")
         steps.start(runtime, run)
-        lines = [line for line in show.read_bytes(file).splitlines() if line.strip()]
+        lines = [
+            (number, line)
+            for number, line in enumerate(show.read_bytes(file).splitlines(), start=1)
+            if line.strip()
+        ]
         if not lines:
             raise Unparsable(
                 f"{file} holds no article", hint='one line each: {"url": …, "title": …, "text": …}'
@@ -105,7 +109,7 @@ def import_documents(
         with show.progress("importing", len(lines)) as advance:
             for start in range(0, len(lines), documents.BATCH):
                 batch = []
-                for number, line in enumerate(lines[start : start + documents.BATCH], start=start + 1):
+                for number, line in lines[start : start + documents.BATCH]:
                     try:
                         batch.append(documents.parse(line))
                     except Permanent as error:
