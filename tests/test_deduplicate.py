@@ -149,8 +149,8 @@ def test_a_text_that_was_replaced_still_names_its_article(runtime):
 
 @pytest.fixture
 def joined(runtime):
-    """Two articles, the later one copied, until a page names one and its guid the other."""
-    poll(runtime, ("second", "courrier-1001"))
+    """Two articles, the later one tagged and copied, until a page names one and its guid the other."""
+    poll(runtime, ("premier", "courrier-1001"))  # so it is the earlier article
     poll(runtime, ("joint", "courrier-1001"), number=1)
     settle(
         runtime,
@@ -160,7 +160,7 @@ def joined(runtime):
     )
     assert copies(runtime) == {f"{DEPECHE}/copie": f"{COURRIER}/second"}
     assert runtime.index.count() == 3
-    settle(runtime, read(f"{COURRIER}/joint", prose("third"), day=5, page=f"{COURRIER}/premier"))
+    settle(runtime, read(f"{COURRIER}/joint", prose("third"), day=5, page=f"{COURRIER}/second"))
     return runtime
 
 

@@ -61,7 +61,7 @@ def measure(pairs, found):
     """Precision and recall of what was found, by the labels."""
     right = [is_found for pair, is_found in zip(pairs, found, strict=True) if pair["label"]]
     wrong = [is_found for pair, is_found in zip(pairs, found, strict=True) if not pair["label"]]
-    return sum(right) / (sum(right) + sum(wrong)), sum(right) / len(right)
+    return sum(right) / max(1, sum(right) + sum(wrong)), sum(right) / len(right)
 
 
 def test_two_texts_compared(pairs, floor):
