@@ -4,7 +4,8 @@
     ├── Transient            try again later
     │   ├── TimedOut
     │   ├── Unreachable
-    │   └── Busy             somebody else holds what is needed
+    │   ├── Busy             somebody else holds what is needed
+    │   └── Conflict         two transactions stood in each other's way
     └── Permanent            record it, never retry
         ├── BlockedAddress
         ├── TooLarge
@@ -46,6 +47,12 @@ class Unreachable(Transient):
 
 class Busy(Transient):
     code = "busy"
+
+
+class Conflict(Transient):
+    """The transaction was undone and may start again at once."""
+
+    code = "conflict"
 
 
 class Permanent(VeilleError):

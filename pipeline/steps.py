@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 
+from pipeline.errors import Conflict
 from pipeline.model import Stage
 from pipeline.runtime import Runtime
 from pipeline.stages import deduplicate as deduplicating
@@ -182,7 +183,10 @@ def _drain(runtime: Runtime, run: str, stage: Stage, work: Work, batch: int) -> 
                 tx, stage, token=token, lease=store.lease_seconds, now=runtime.now(), limit=batch
             )
         if rows:
-            with runtime.keeper.keep(token):
+            with (
+                contextlib.suppress(Conflict),
+                runtime.keeper.keep(token),
+            ):  # undone, and free to be claimed again
                 work_around(runtime, run, token, rows, work)
             continue
         with store.transaction("pending") as tx:

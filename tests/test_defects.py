@@ -6,7 +6,7 @@ import pytest
 from line import run_line
 
 from pipeline import schedule, steps
-from pipeline.errors import Transient
+from pipeline.errors import Conflict, Transient
 from pipeline.model import Outcome, Stage
 from pipeline.stages import deduplicate
 from pipeline.stages.defects import work_around
@@ -92,3 +92,23 @@ def test_what_may_pass_is_not_set_aside(read):
     with pytest.raises(Transient):
         work_around(runtime, run, token, rows, away)
     assert {entry(runtime, row.id)["attempts"] for row in rows} == {0}
+
+
+def test_a_deadlock_is_begun_again(read):
+    """Of two transactions in each other's way one is undone; its entries are worked a moment later."""
+    runtime, run = read
+    undone = []
+
+    def work(runtime, run, token, rows):
+        if not undone:
+            undone.append(token)
+            raise Conflict("the database asked to try again")
+        deduplicate.work(runtime, run, token, rows)
+
+    steps._drain(runtime, run, Stage.DEDUPLICATE, work, 100)
+
+    with runtime.store.transaction("look") as tx:
+        assert not entries.pending(tx, [Stage.DEDUPLICATE], now=runtime.now()).free
+        found = tx.execute("select sum(attempts) as n from entry where stage = 'tag'").fetchone()
+    assert undone
+    assert found == {"n": 0}

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pipeline import failpoints
-from pipeline.errors import Busy, ConfigError, Transient
+from pipeline.errors import Busy, ConfigError, Conflict, Transient
 from pipeline.store.migrations import FOLDER, HEAD
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _translated() -> Iterator[None]:
     except errors.LockNotAvailable as error:
         raise Busy("somebody else holds the lock") from error
     except (errors.SerializationFailure, errors.DeadlockDetected) as error:
-        raise Transient("the database asked to try again") from error
+        raise Conflict("the database asked to try again") from error
     except errors.DiskFull as error:
         raise Transient("the database's disk is full", hint="free some space; nothing was lost") from error
     except (psycopg.OperationalError, psycopg_pool.PoolTimeout) as error:
