@@ -32,6 +32,8 @@ BYTES_LIMIT = 10_000_000
 MARKUP_LIMIT = 40_000
 TAG_LIMIT = 50_000  # characters; a tag with 50 000 attributes costs 7 s, one image in a data URI is harmless
 TAG_ATTRIBUTES = 1_000
+# Looking for the main text costs resiliparse tags times depth: 11 s for 19 000 elements inside each other.
+DEEP_LIMIT = 10_000
 LONG_TAG = re.compile(rf"<([a-zA-Z][\w:-]{{0,30}})(\s[^<>]{{{TAG_LIMIT},}})>")
 SECOND_OPINION = 0.5  # share of resiliparse's text below which the precise engine missed the article
 
@@ -66,26 +68,29 @@ def extract(
 ) -> Article:
     """The article on a page that was read at `url`; `fetched_at` (with zone) bounds its dates.
 
-    Raises Unparsable above 10 MB and where the bytes are not HTML or hold neither text nor title; nothing
-    else, whatever the bytes.
+    Raises Unparsable above 10 MB, where `url` is none, and where the bytes are not HTML or hold neither text
+    nor title; nothing else, whatever the bytes.
     """
+    _check_url(url)
     if len(html) > BYTES_LIMIT:
         raise Unparsable(f"the page has {len(html) / 1e6:.0f} MB, more than {BYTES_LIMIT // 1_000_000}")
     source = _checked(decode(html, content_type=content_type), content_type)
     tree, whole = _parse(source)
     affordable = source.count("<") <= MARKUP_LIMIT
     said = metadata.read(tree, url=url)
-    title = said.title or claims.title
-    text, engine = _text(source, tree if whole and affordable else None, url)
+    title = said.title or plain(claims.title, metadata.LINE)
+    text, engine = _text(source, tree if whole and affordable else None, url, deep=not whole)
     text = tidy(text, title=title)
-    lead = said.lead or claims.summary
     if not text and not title:
         raise Unparsable("empty page")
     text, completeness, reason = _complete(text, said, claims)
+    lead = said.lead or tidy(claims.summary)
+    if completeness is Completeness.SUMMARY:
+        lead = ""  # it is the text
     declared = _declared_dates(said, claims, url)
     searched = _searched_dates(tree, fetched_at) if affordable else ()
     published, date_source, suspect = _published([*declared], searched, fetched_at)
-    modified, _ = bounded(next(filter(None, map(parse_date, said.modified)), None), now=fetched_at)
+    modified = _believable(next(filter(None, map(parse_date, said.modified)), None), fetched_at)
     spoken, confidence = language.detect(_speech(title, lead, text), hints=(said.language, claims.language))
     return Article(
         url=_own_url(said.canonical, url),
@@ -96,7 +101,7 @@ def extract(
         language_confidence=confidence,
         completeness=completeness,
         completeness_reason=reason,
-        authors=said.authors or claims.authors,
+        authors=said.authors or _names(claims),
         section=said.section,
         published=published,
         modified=modified,
@@ -122,16 +127,29 @@ def from_claims(claims: Claims, *, url: str, fetched_at: datetime) -> Article:
         language_confidence=confidence,
         completeness=Completeness.SUMMARY if text else Completeness.EMPTY,
         completeness_reason="the page could not be read",
-        authors=claims.authors,
+        authors=_names(claims),
         published=published,
-        modified=bounded(claims.updated, now=fetched_at)[0],
+        modified=_believable(claims.updated, fetched_at),
         date_source="feed" if published else "",
         date_suspect=suspect,
         engine="feed",
     )
 
 
+def _names(claims: Claims) -> tuple[str, ...]:
+    """The feed's authors, their bylines read as those of pages; what is no byline stays as it is."""
+    names = (name for said in claims.authors for name in metadata.persons(said) or [said])
+    return tuple(dict.fromkeys(names))
+
+
 # ---- text -------------------------------------------------------------------------------------------
+
+
+def _check_url(url: str) -> None:
+    try:
+        urlsplit(url)
+    except ValueError as error:
+        raise Unparsable(f"no URL: {plain(url, metadata.ADDRESS)} ({error})") from error
 
 
 def _checked(source: str, content_type: str) -> str:
@@ -160,12 +178,14 @@ def _parse(source: str) -> tuple["HtmlElement", bool]:
     return tree, "Excessive depth" not in str(parser.error_log)
 
 
-def _text(source: str, tree: "HtmlElement | None", url: str) -> tuple[str, str]:
+def _text(source: str, tree: "HtmlElement | None", url: str, *, deep: bool) -> tuple[str, str]:
     """The article's text and what found it: the precise engine, else its default, else the tolerant one.
 
-    Without a tree only the last is left, which reads any nesting in linear time.
+    Without a tree only the last is left. Of a page that is nested beyond reason it takes all the text: that
+    costs no more than the page's length.
     """
-    second = _resiliparse(source, main=True)
+    bottomless = deep and source.count("<") > DEEP_LIMIT
+    second = "" if bottomless else _resiliparse(source, main=True)
     if tree is None:
         return second or _resiliparse(source, main=False), _engine("resiliparse")
     text = _trafilatura(tree, url, precise=True)
@@ -281,14 +301,19 @@ def _published(
     return date, source if date else "", True
 
 
+def _believable(date: datetime | None, now: datetime) -> datetime | None:
+    """The date, unless it lies in the future or before the Web: there is no flag that could say so."""
+    value, suspect = bounded(date, now=now)
+    return None if suspect else value
+
+
 def _declared_dates(said: Metadata, claims: Claims, url: str) -> Iterator[tuple[str, datetime]]:
     for source, written in said.published:
         if value := parse_date(written):
             yield source, value
     if claims.published:
         yield "feed", claims.published
-    if found := URL_DAY.search(urlsplit(url).path):
-        year, _, *rest = found.groups()
+    for year, _, *rest in URL_DAY.findall(urlsplit(url).path):
         if value := parse_date("-".join([year, *filter(None, rest)])):
             yield "url", value
 

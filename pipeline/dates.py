@@ -73,7 +73,7 @@ _DATES = tuple(
         # 20260602, 20260602T100000Z
         _NOT_BEFORE + r"(?P<year>(?:19|20)[0-9]{2})(?P<number>[0-9]{2})(?P<day>[0-9]{2})(?![0-9])",
         # 4 mars 2022, 1er mai 2025, 02-Jun-2026, and « 02 Jun 26 10:00 » as in RFC 822
-        r"(?<![0-9])(?P<day>[0-9]{1,2})(?:er|re|st|nd|rd|th)?[ ./-]{1,3}(?:of )?" + _MONTH
+        r"(?<![0-9])(?P<day>[0-9]{1,2})(?: ?(?:er|re|st|nd|rd|th)\b)?[ ./-]{1,3}(?:of )?" + _MONTH
         + r"[ ,./-]{0,3}(?P<year>[0-9]{4}(?![0-9])|[0-9]{2}(?= [0-9]{1,2}:))",
         # June 2, 2026; Tue Jun  2 10:00:00 2026 (asctime), with the zone before the year (date)
         r"\b" + _MONTH + r" (?P<day>[0-9]{1,2})(?:st|nd|rd|th)?,? (?:" + _CLOCK

@@ -56,19 +56,19 @@ def nodes(source: str) -> list[Node]:
 
 
 def own(found: list[Node], url: str, title: str) -> list[Node]:
-    """The nodes that describe the article at `url` called `title`, best first.
+    """The nodes that describe the article at `url` called `title`, articles before pages.
 
-    Articles before pages, and those that name this address or title before others; persons that are only
+    Where some name this address or title, the others are its neighbours and left out. Persons that are only
     referred to by @id are put in place.
     """
     known = {node["@id"]: node for node in found if isinstance(node.get("@id"), str) and "name" in node}
-    ranked: list[tuple[int, Node]] = []
-    for node in found:
-        types = {str(kind).rpartition("/")[2].lower() for kind in flat(node.get("@type"))}
-        if types & (ARTICLES | PAGES):
-            rank = (0 if types & ARTICLES else 2) + (not _is_here(node, url, title))
-            ranked.append((rank, node | _people(node, known)))
-    return [node for _, node in sorted(ranked, key=lambda pair: pair[0])]
+    described = [node | _people(node, known) for node in found if _types(node) & (ARTICLES | PAGES)]
+    here = [node for node in described if _is_here(node, url, title)]
+    return sorted(here or described, key=lambda node: not _types(node) & ARTICLES)
+
+
+def _types(node: Node) -> set[str]:
+    return {str(kind).rpartition("/")[2].lower() for kind in flat(node.get("@type"))}
 
 
 def _is_here(node: Node, url: str, title: str) -> bool:

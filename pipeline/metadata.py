@@ -29,6 +29,9 @@ PIECES = 1_000  # text nodes read of one element: an unclosed h1 holds the whole
 
 ALIKE = 0.4  # share of common words from which two titles of a page are the same title
 LONG_NAME = 5  # letters from which a site's name is recognised inside a longer one (« Le Figaro Santé »)
+NAME_SHARE = (
+    0.5  # that it must fill of the longer one: « Le Monde entier regarde » is not the name of Le Monde
+)
 NAME = range(2, 61)  # characters of an author
 NAME_WORDS = 6
 
@@ -66,9 +69,13 @@ PUBLISHED_WORDS = re.compile(
 )
 DATE_SPAN = 80  # characters from such a word to the end of its date
 SILENT = frozenset({"script", "style", "noscript", "a"})  # links lead to other articles
-BYLINE = re.compile(r"\A\s*(?:par|by|texte|propos recueillis par|avec)\s*:?\s+", re.IGNORECASE)
+BYLINE = re.compile(
+    r"\A\s*(?:(?:(?:(?:article|texte|récit)\s+)?(?:rédigé|écrit|publié)\s+|propos\s+recueillis\s+)?par|by|texte|avec)"
+    r"\s*:?\s+",
+    re.IGNORECASE,
+)
 BETWEEN_NAMES = re.compile(r"\s*[,;/|&•]\s*|\s+(?:et|avec|and|with)\s+")
-NOT_IN_NAMES = re.compile(r"@|https?:|www\.|\d{3}")
+NOT_IN_NAMES = re.compile(r"@|:|www\.|\d{3}")  # a colon: « Photos : Luc Ba », an address
 CUT = re.compile(r"(.{20,}?)\s*(?:…|\.\.\.|\((?:…|\.\.\.)\)|\[(?:…|\.\.\.)\])")
 SITE_PART = re.compile(r"(.*\S)\s+[-|–—•·]\s+(\S.*?)", re.DOTALL)
 
@@ -230,7 +237,10 @@ def without_site(title: str, sites: frozenset[str]) -> str:
 
 
 def _names_site(part: str, sites: frozenset[str]) -> bool:
-    return any(part == site or (len(site) >= LONG_NAME and site in part) for site in sites)
+    return any(
+        part == site or (len(site) >= max(LONG_NAME, NAME_SHARE * len(part)) and site in part)
+        for site in sites
+    )
 
 
 def _sites(marks: _Marks, url: str) -> frozenset[str]:
@@ -371,7 +381,8 @@ def _absolute(said: str, base: str) -> str:
     try:
         found = urljoin(base, said.strip()) if said.strip() else ""
         parts = urlsplit(found)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and len(found) <= ADDRESS
+        plainly = parts.hostname and "@" not in parts.netloc
+        usable = parts.scheme in {"http", "https"} and plainly and len(found) <= ADDRESS
     except ValueError:
         return ""
     return found if usable and not re.search(r"[\s<>\"\x00-\x1f]", found) else ""
