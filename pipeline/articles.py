@@ -173,8 +173,10 @@ def _parse(source: str) -> tuple["HtmlElement", bool]:
     parser = html.HTMLParser(encoding="utf-8", collect_ids=False, remove_comments=True, remove_pis=True)
     try:
         tree = html.document_fromstring(source.encode("utf-8", "replace"), parser=parser)
-    except (etree.LxmlError, AssertionError) as error:  # lxml asserts on documents without a root
+    except AssertionError as error:  # of lxml, on documents without a root
         raise Unparsable("empty page") from error
+    except etree.LxmlError as error:  # also where libxml2 finds no memory
+        raise Unparsable(f"the page cannot be parsed: {error}") from error
     return tree, "Excessive depth" not in str(parser.error_log)
 
 

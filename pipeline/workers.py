@@ -41,6 +41,7 @@ Result = Article | Feed | None
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LENGTHS = struct.Struct(">II")
 _RESULTS: dict[str, type[Article | Feed] | None] = {"extract": Article, "parse_feed": Feed, "warm": None}
+_WARMING = {"extract": "warm", "parse_feed": "warm_feeds", "warm": "warm"}
 _SUBJECTS = {"extract": "the page", "parse_feed": "the feed"}
 _ERRORS = {
     kind.code: kind
@@ -79,7 +80,8 @@ class Workers:
             self._idle.put(None)
         # Linux kills a child when the thread that started it ends (see `_die_with_parent`): this one stays.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="workers")
-        self._children: set[_Child] = set()
+        self._children: set[_Child] = set()  # touched by the starter's thread, and by `close` after its end
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -88,10 +90,11 @@ class Workers:
         self.close()
 
     def close(self) -> None:
-        """End all children, at once."""
-        for child in list(self._children):
+        """End all children, at once; whoever waits for one gets Transient."""
+        self._closed = True
+        self._starter.shutdown()  # first, so that no child is started after the last was ended
+        for child in self._children:
             child.kill()
-        self._starter.shutdown()
 
     def run(self, task: str, payload: Mapping[str, Any] | None = None) -> Result:
         """What the task makes of the payload; waits for an idle child.
@@ -101,25 +104,31 @@ class Workers:
         - "warm": nothing -> None, when the models are loaded
 
         Raises what the function raises, and Unparsable where the child took more than the limit of time or
-        memory or died over it. It is then replaced.
+        memory or died over it; it is then replaced. Raises Transient where no child can be had.
         """
         request = _request(task, payload or {})
         child = self._idle.get()
         try:
             if child is None or not child.usable:
                 child = self._replaced(child)
-            if task != "parse_feed":
-                child.warm_up()
+            child.warm_up(_WARMING[task])
             answer = b"" if task == "warm" else child.ask(task, request, self._wall)
+        except Exception as error:
+            if self._closed:  # the page is not to blame
+                raise Transient("the reading processes were ended") from error
+            raise
         finally:
             self._idle.put(child)
         kind = _RESULTS[task]
         return None if kind is None else _adapter(kind)(answer)  # type: ignore[arg-type]  # a class is hashable
 
     def _replaced(self, child: "_Child | None") -> "_Child":
-        if child:
-            self._children.discard(child)
-        started = self._starter.submit(_Child, self._memory).result()
+        return self._starter.submit(self._start, child).result()
+
+    def _start(self, replaced: "_Child | None") -> "_Child":
+        if replaced:
+            self._children.discard(replaced)
+        started = _Child(self._memory)
         self._children.add(started)
         return started
 
@@ -129,7 +138,7 @@ class _Child:
 
     def __init__(self, memory: int) -> None:
         self._memory = memory
-        self._warm = False
+        self._warm: set[str] = set()
         self._expired = False
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "pipeline.workers", str(memory)],
@@ -151,16 +160,16 @@ class _Child:
                 with contextlib.suppress(BrokenPipeError):  # what was left to write has no reader
                     pipe.close()
 
-    def warm_up(self) -> None:
-        """Loads the models, outside of any page's time."""
-        if not self._warm:
+    def warm_up(self, task: str) -> None:
+        """Loads what the first page or feed would wait for, outside of its time."""
+        if task not in self._warm:
             try:
-                self.ask("warm", _request("warm", {}), START)
+                self.ask(task, _request(task, {}), START)
             except Unparsable as error:
                 raise Transient(
                     f"the reading process did not start: {error}", hint="veille doctor"
                 ) from error
-            self._warm = True
+            self._warm.add(task)
 
     def ask(self, task: str, request: bytes, wall: float) -> bytes:
         """The answer to one request, within `wall` seconds. Ends the process on any failure to get it."""
@@ -183,6 +192,7 @@ class _Child:
             raise
         finally:
             limit.cancel()
+            limit.join()  # it may be about to kill: never the process that reads the next page
         _raise_error(orjson.loads(head))
         return raw
 
@@ -337,8 +347,18 @@ def _warm() -> None:
         _extract(fetched_at="2026-01-01T00:00:00Z", html=_SAMPLE, url="http://veille.invalid/")
 
 
+def _warm_feeds() -> None:
+    """One feed through both readers: it is not well-formed."""
+    _parse_feed(body=b"<rss><channel><item><title>a &nbsp; b</title></item>", url="http://veille.invalid/")
+
+
 _SAMPLE = b"<html><body><article><h1>Titre</h1>" + b"<p>Un paragraphe de mars 2025.</p>" * 20
-_TASKS: dict[str, Callable[..., Result]] = {"extract": _extract, "parse_feed": _parse_feed, "warm": _warm}
+_TASKS: dict[str, Callable[..., Result]] = {
+    "extract": _extract,
+    "parse_feed": _parse_feed,
+    "warm": _warm,
+    "warm_feeds": _warm_feeds,
+}
 
 if __name__ == "__main__":
     _main(int(sys.argv[1]))
