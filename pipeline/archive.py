@@ -10,6 +10,7 @@ records, and a torn record hides all that follow it.
 import contextlib
 import errno
 import fcntl
+import functools
 import gzip
 import io
 import itertools
@@ -31,6 +32,8 @@ from pipeline.responses import Headers, Response
 
 MAX_FILE_BYTES = 256 << 20  # a torn tail is found by reading the file once: 256 MB take about 2 s
 _GZIP = zlib.MAX_WBITS | 16
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
+_MASK = "X-Crawler-"
 _GZIP_LEVEL = 1  # pages arrive compressed or compress well at any level; 1 costs a third of 6
 
 
@@ -54,7 +57,6 @@ class Archive:
 
     def append(self, responses: Sequence[Response]) -> list[Pointer]:
         """Write the responses with their requests, flush them, and return where each response lies.
-
 
         Raises Transient where the folder cannot be written (full, read-only).
         """
@@ -175,13 +177,15 @@ def _records(response: Response) -> tuple[bytes, bytes]:
     date = response.started_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     name = f"<urn:uuid:{uuid.uuid4()}>"
     about = {"WARC-Date": date, "WARC-Record-ID": name}
+    headers, body = _stored(response)
     if response.truncated:
         about["WARC-Truncated"] = "disconnect"
     target = response.url.split("#")[0].split("/", 3)[3:] or [""]
     request = f"GET /{target[0]} HTTP/1.1"
-    status = f"{response.status} {response.reason}".rstrip()
+    version = "1.0" if response.version == "1.0" else "1.1"  # what else servers call it, readers would refuse
+    status = f"HTTP/{version} {response.status} {response.reason}".rstrip()
     return (
-        _record(response.url, "response", status, response.headers, response.raw_body, about),
+        _record(response.url, "response", status, headers, body, about),
         _record(
             response.url,
             "request",
@@ -193,13 +197,42 @@ def _records(response: Response) -> tuple[bytes, bytes]:
     )
 
 
+def _stored(response: Response) -> tuple[Headers, bytes]:
+    """Header and body that any reader can replay: the body as received, its chunks joined.
+
+    Content codings stay where the common readers undo them whole; bodies in any other ("x-gzip", several gzip
+    members, a bare deflate stream) are kept decoded. What was said of a body in another form is masked, as
+    Common Crawl masks it (github.com/commoncrawl/news-crawl/issues/30).
+    """
+    coded = _is_plain_gzip(response)
+    body = response.raw_body if coded else response.body
+    masked = _FRAMING if coded else _FRAMING | {"content-encoding"}
+    headers = [(_MASK + name if name.lower() in masked else name, value) for name, value in response.headers]
+    return (*headers, ("Content-Length", str(len(body)))), body
+
+
+def _is_plain_gzip(response: Response) -> bool:
+    """Whether the body as received is the one gzip member that its header says, and nothing more."""
+    if [value.lower() for value in response.header_values("Content-Encoding")] != ["gzip"]:
+        return False
+    member = zlib.decompressobj(_GZIP)
+    try:
+        whole = member.decompress(response.raw_body, len(response.body) + 1) == response.body
+    except zlib.error:
+        return False
+    return whole and member.eof and not member.unused_data
+
+
 def _record(  # noqa: PLR0917  the parts of a record, in its order
     url: str, kind: str, first_line: str, headers: Headers, body: bytes, about: dict[str, str]
 ) -> bytes:
     from warcio.statusandheaders import StatusAndHeaders
     from warcio.warcwriter import WARCWriter
 
-    http = StatusAndHeaders(first_line, list(headers), protocol="HTTP/1.1", is_http_request=kind == "request")
+    protocol, _, line = first_line.partition(" ")
+    http = StatusAndHeaders(line, list(headers), protocol=protocol)
+    # warcio would percent-encode what is not ASCII, after taking it for UTF-8: the bytes received are kept
+    http.to_ascii_bytes = functools.partial(http.to_bytes, encoding="latin-1")
     buffer = io.BytesIO()
     writer = WARCWriter(buffer, gzip=False, warc_version="1.1")  # warcio compresses at level 9 only
     writer.write_record(

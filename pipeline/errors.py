@@ -10,6 +10,7 @@
         ├── BlockedAddress
         ├── TooLarge
         ├── Unparsable
+        ├── TooManyRedirects
         ├── ConfigError
         └── NotFound
 
@@ -73,6 +74,12 @@ class TooLarge(Permanent):
 
 class Unparsable(Permanent):
     code = "unparsable"
+
+
+class TooManyRedirects(Permanent):
+    """A chain of redirects that is too long, or a circle."""
+
+    code = "too_many_redirects"
 
 
 class ConfigError(Permanent):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pipeline.addresses import Target, shown, target
 from pipeline.codings import Decoder, coding
-from pipeline.errors import Permanent, TimedOut, TooLarge, Unparsable, Unreachable, VeilleError
+from pipeline.errors import TimedOut, TooLarge, TooManyRedirects, Unparsable, Unreachable, VeilleError
 from pipeline.responses import Fetched, Response
 from pipeline.wire import RECEIVE, Lookup, Resolver, Wire, getaddrinfo
 
@@ -116,7 +116,7 @@ class Fetcher:
         `admit` is called with every URL before it is requested: there the caller waits for the host's turn,
         asks robots.txt, or raises. Validators go to the first URL only. https may lead to http: nothing
         secret is ever sent, and proxies that forget their scheme are common. Raises what `get` raises, and
-        Permanent for a circle or more than `max_redirects`.
+        TooManyRedirects for a circle or more than `max_redirects`.
         """
         hops: list[Response] = []
         seconds = self._seconds
@@ -189,7 +189,7 @@ class Fetcher:
         return Response(
             url=place.url,
             status=answer.status,
-            reason=answer.reason or "",
+            reason=(answer.reason or "").encode(errors="surrogateescape").decode("latin-1"),
             version=f"{version.major}.{version.minor}" if version else "",
             headers=tuple(
                 (key.decode("latin-1"), value.decode("latin-1")) for key, value in answer.raw_headers
@@ -205,7 +205,10 @@ class Fetcher:
 
     @asynccontextmanager
     async def _request(self, wire: Wire, headers: dict[str, str]) -> "AsyncIterator[aiohttp.ClientResponse]":
-        """Send the request; what comes is the answer's head, its body still to be read."""
+        """Send the request; what comes is the answer's head, its body still to be read.
+
+        Its session serves no other, so that nothing, cookies included, is carried from one to the next.
+        """
         import aiohttp
         from yarl import URL
 
@@ -219,7 +222,6 @@ class Fetcher:
         async with aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # _exchange has one for all
-            cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
             read_bufsize=RECEIVE // 2,  # aiohttp stops receiving when it holds twice that
@@ -278,9 +280,9 @@ def _telling(hops: list[Response]) -> Iterator[None]:
 
 def _check_chain(url: str, hops: list[Response], most: int) -> None:
     if any(url == hop.url for hop in hops):
-        raise Permanent(f"{shown(url)} redirects in a circle")
+        raise TooManyRedirects(f"{shown(url)} redirects in a circle")
     if len(hops) > most:
-        raise Permanent(f"{shown(hops[0].url)} redirects more than {most} times")
+        raise TooManyRedirects(f"{shown(hops[0].url)} redirects more than {most} times")
 
 
 def _translated(error: Exception, place: Target) -> VeilleError:

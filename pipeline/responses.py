@@ -11,6 +11,7 @@ from urllib.parse import quote, urljoin
 
 Headers = tuple[tuple[str, str], ...]
 
+_SHOWN = 80  # characters of a reason; some servers put a whole page there
 _RETRY_AFTER = 24 * 3600.0  # longest wait that a server can ask for
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PERMANENT_REDIRECTS = frozenset({301, 308})
@@ -21,7 +22,7 @@ _SECONDS = re.compile(r"[0-9]{1,100}")
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer to one request. Header texts are Latin-1: `encode("latin-1")` gives their bytes back."""
+    """One answer to one request. Reason and headers are Latin-1: `encode("latin-1")` gives the bytes back."""
 
     url: str
     status: int
@@ -56,6 +57,12 @@ class Response:
             return urljoin(self.url, place)
         except ValueError:  # "//[::1": left as it is, to be refused like any other that is no URL
             return place
+
+    @property
+    def said(self) -> str:
+        """Status and reason as they may stand in a message or a row: one short, printable line."""
+        reason = "".join(filter(str.isprintable, self.reason[:_SHOWN]))
+        return f"the server answered {self.status} {reason}".rstrip()
 
     @property
     def etag(self) -> str:

@@ -5,28 +5,33 @@ import io
 import os
 import subprocess
 import sys
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
+from hostile_server import Server
+from hypothesis import given
+from hypothesis import strategies as st
 from warcio.archiveiterator import ArchiveIterator
 
-from pipeline.archive import Archive, Pointer
+from pipeline.archive import Archive, Pointer, _records
 from pipeline.errors import NotFound, Transient
+from pipeline.fetch import Fetcher
 from pipeline.responses import Response
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def exchange(body=b"<p>bonjour</p>", url="http://gazette.localhost/a?b=c#d", headers=()):
+def exchange(body=b"<p>bonjour</p>", url="http://gazette.localhost/a?b=c#d", headers=(), raw=None):
     return Response(
         url=url,
         status=200,
         reason="OK",
         version="1.1",
         headers=(("Content-Type", "text/html"), *headers),
-        body=b"",
-        raw_body=body,
+        body=body,
+        raw_body=body if raw is None else raw,
         request_headers=(("Host", "gazette.localhost"),),
         started_at=AT,
         elapsed=0.1,
@@ -35,14 +40,23 @@ def exchange(body=b"<p>bonjour</p>", url="http://gazette.localhost/a?b=c#d", hea
 
 
 def records(path):
+    """All records of a file as any reader sees them: type, status or request line, body."""
     with path.open("rb") as file:
-        return [(r.rec_type, r.content_stream().read()) for r in ArchiveIterator(file)]
+        return [
+            (r.rec_type, r.http_headers.statusline, r.content_stream().read())
+            for r in ArchiveIterator(file, check_digests="raise")
+        ]
+
+
+def bodies(path):
+    return [body for kind, _, body in records(path) if kind == "response"]
 
 
 def test_what_was_written_is_read_again(tmp_path):
     """Headers and body come back, the content coding undone."""
     archive = Archive(tmp_path)
-    [pointer] = archive.append([exchange(gzip.compress(b"un texte"), headers=[("Content-Encoding", "gzip")])])
+    coded = exchange(b"un texte", headers=[("Content-Encoding", "gzip")], raw=gzip.compress(b"un texte"))
+    [pointer] = archive.append([coded])
 
     headers, body = archive.read(pointer)
 
@@ -78,7 +92,7 @@ def test_a_torn_tail_is_cut_back_to_the_last_whole_record(tmp_path, cut):
     assert second.read(kept)[1] == b"kept"
     assert second.read(later)[1] == b"later"
     assert later.file == kept.file
-    assert [body for kind, body in records(path) if kind == "response"][-1] == b"later"
+    assert bodies(path)[-1] == b"later"
 
 
 def test_a_process_killed_inside_a_write_leaves_a_file_that_goes_on(tmp_path):
@@ -95,8 +109,7 @@ def test_a_process_killed_inside_a_write_leaves_a_file_that_goes_on(tmp_path):
     archive = Archive(tmp_path)
     [pointer] = archive.append([exchange(b"three")])
 
-    bodies = [body for kind, body in records(tmp_path / pointer.file) if kind == "response"]
-    assert bodies == [b"one", b"three"]
+    assert bodies(tmp_path / pointer.file) == [b"one", b"three"]
 
 
 def test_writers_never_share_a_file(tmp_path):
@@ -111,12 +124,12 @@ def test_writers_never_share_a_file(tmp_path):
 
 def test_many_threads_write_and_every_pointer_leads_to_its_record(tmp_path):
     archive = Archive(tmp_path)
-    bodies = [f"page {n} ".encode() * 500 for n in range(200)]
+    pages = [f"page {n} ".encode() * 500 for n in range(200)]
 
     with ThreadPoolExecutor(8) as pool:
-        pointers = list(pool.map(lambda body: archive.append([exchange(body)])[0], bodies))
+        pointers = list(pool.map(lambda body: archive.append([exchange(body)])[0], pages))
 
-    assert [archive.read(pointer)[1] for pointer in pointers] == bodies
+    assert [archive.read(pointer)[1] for pointer in pointers] == pages
 
 
 def test_a_missing_record_is_named(tmp_path):
@@ -129,6 +142,111 @@ def test_a_folder_that_cannot_be_written_says_so(tmp_path):
 
     with pytest.raises(Transient, match="cannot be written"):
         Archive(tmp_path / "file").append([exchange()])
+
+
+def chunked(body):
+    return (
+        b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:9], body[9:]) if part) + b"0\r\n\r\n"
+    )
+
+
+def bare_deflate(body):
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(body) + packer.flush()
+
+
+PAGE = b"bad\r\n<p>L'" + "été".encode() + b" commence.</p>" * 400  # "bad" reads like the length of a chunk
+ANSWERS = {
+    "length": lambda talk: talk.answer("200 OK", PAGE),
+    "close": lambda talk: (talk.head_only(), talk.send(PAGE)),
+    "chunks": lambda talk: (talk.head_only("transfer-encoding: Chunked"), talk.send(chunked(PAGE))),
+    "gzip": lambda talk: talk.answer("200 OK", gzip.compress(PAGE), "Content-Encoding: gzip"),
+    "gzip in chunks": lambda talk: (
+        talk.head_only("Transfer-Encoding: chunked", "Content-Encoding: GZIP"),
+        talk.send(chunked(gzip.compress(PAGE))),
+    ),
+    "x-gzip": lambda talk: talk.answer("200 OK", gzip.compress(PAGE), "Content-Encoding: x-gzip"),
+    "identity and gzip": lambda talk: talk.answer(
+        "200 OK", gzip.compress(PAGE), "Content-Encoding: identity, gzip"
+    ),
+    "two members": lambda talk: talk.answer(
+        "200 OK", gzip.compress(PAGE[:100]) + gzip.compress(PAGE[100:]), "Content-Encoding: gzip"
+    ),
+    "padding": lambda talk: talk.answer("200 OK", gzip.compress(PAGE) + bytes(99), "Content-Encoding: gzip"),
+    "deflate": lambda talk: talk.answer("200 OK", zlib.compress(PAGE), "Content-Encoding: deflate"),
+    "bare deflate": lambda talk: talk.answer("200 OK", bare_deflate(PAGE), "Content-Encoding: deflate"),
+    "identity": lambda talk: talk.answer("200 OK", PAGE, "Content-Encoding: identity"),
+    "empty": lambda talk: talk.answer("200 OK", b"", "Content-Encoding: gzip"),
+    "old": lambda talk: talk.send(b"HTTP/1.0 200 OK\r\n\r\n" + PAGE),
+    "unheard of": lambda talk: talk.send(b"HTTP/2.0 200 OK\r\n\r\n" + PAGE),
+    "redirects": lambda talk: talk.answer(
+        "301 D\xe9m\xe9nag\xe9", b"", "Location: /length?\xc3\xa9t\xc3\xa9"
+    ),
+    "redirects in chunks": lambda talk: (
+        talk.head_only("Location: /length?2", "Transfer-Encoding: chunked", status="302 Found"),
+        talk.send(chunked(PAGE)),
+    ),
+    "redirects and breaks off": lambda talk: (
+        talk.head_only("Location: /length?3", "Content-Length: 99999", status="302 Found"),
+        talk.send(PAGE),
+    ),
+}
+
+
+def served(conversation):
+    ANSWERS[conversation.path.strip("/").partition("?")[0].replace("%20", " ")](conversation)
+
+
+def test_any_reader_can_replay_every_record(tmp_path):
+    """Whatever framing and coding a server used, warcio reads from the file what the fetcher read, and the
+    header says what is stored; redirects included.
+    """
+    archive = Archive(tmp_path)
+    with Server(served) as server, Fetcher(allow_hosts=server.at(), user_agent="Veille") as fetch:
+        chains = [fetch.follow(server.url(f"/{name}"), cap=99_999, admit=str) for name in ANSWERS]
+    exchanges = [answer for chain in chains for answer in (*chain.hops, chain.response)]
+    pointers = [place for chain in chains for place in archive.append([*chain.hops, chain.response])]
+
+    assert [len(chain.hops) for chain in chains] == [name.startswith("redirects") for name in ANSWERS]
+    [path] = {tmp_path / pointer.file for pointer in pointers}
+    with path.open("rb") as file:
+        for record, answer in zip(_responses(file), exchanges, strict=True):
+            raw = record.raw_stream.read()
+            assert record.http_headers.get_header("Content-Length") == str(len(raw))
+            assert record.http_headers.get_header("Transfer-Encoding") is None
+            assert record.http_headers.protocol == ("HTTP/1.0" if answer.version == "1.0" else "HTTP/1.1")
+    assert bodies(path) == [answer.body for answer in exchanges]
+    assert [archive.read(pointer)[1] for pointer in pointers] == [answer.body for answer in exchanges]
+
+
+def _responses(file):
+    return (record for record in ArchiveIterator(file) if record.rec_type == "response")
+
+
+def test_a_body_is_kept_as_received_where_readers_undo_its_coding(tmp_path):
+    """A gzipped page is not unpacked, and what the server said of its framing can still be read."""
+    archive = Archive(tmp_path)
+    raw = gzip.compress(PAGE)
+    said = [("Content-Encoding", "gzip"), ("Transfer-Encoding", "chunked")]
+    [pointer] = archive.append([exchange(PAGE, headers=said, raw=raw)])
+
+    with (tmp_path / pointer.file).open("rb") as file:
+        record = next(_responses(file))
+        assert record.raw_stream.read() == raw
+    assert record.http_headers.headers == [
+        ("Content-Type", "text/html"),
+        ("Content-Encoding", "gzip"),
+        ("X-Crawler-Transfer-Encoding", "chunked"),
+        ("Content-Length", str(len(raw))),
+    ]
+
+
+@given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_characters="\x7f")))
+def test_headers_are_kept_to_the_byte(value):
+    """A header's bytes come back as they were sent, in whatever encoding that was."""
+    record, _ = _records(exchange(headers=[("X-Titre", value)]))
+
+    assert f"\r\nX-Titre: {value}\r\n".encode("latin-1") in gzip.decompress(record)
 
 
 def test_records_are_standard_warc(tmp_path):
