@@ -13,7 +13,7 @@ from protego import Protego
 AGENT = "Veille"  # our product token: what a group of rules has to name
 CAP = 500 * 1024  # RFC 9309, 2.5: so much must be read; what follows is ignored
 
-_FOUND = range(200, 300)
+FOUND = range(200, 300)  # statuses whose body holds rules
 _ANSWERED = range(200, 500)
 _NOT_MODIFIED = 304
 
@@ -33,13 +33,13 @@ class Rules:
 
     @classmethod
     def parse(cls, status: int | None, body: bytes) -> Self:
-        """Read what came for /robots.txt, redirects followed; `status` is None if nothing whole came.
+        """Read what came for /robots.txt, redirects followed; `status` is None if no whole file came.
 
         RFC 9309, 2.3.1: a 2xx is obeyed, 3xx (still redirecting) and 4xx mean that there are no rules, all
         else that they cannot be read. 304 is no answer to whoever has nothing.
         """
         readable = status in _ANSWERED and status != _NOT_MODIFIED
-        lines = _own_lines(_text(body)) if status in _FOUND else ()
+        lines = _own_lines(_text(body)) if status in FOUND else ()
         return cls(readable, Protego.parse("\n".join(lines)))
 
     def allows(self, url: str) -> bool:

@@ -9,16 +9,16 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pipeline import feeds as parser
 from pipeline import schedule
-from pipeline.errors import BlockedAddress, Permanent, Transient, Unparsable
+from pipeline.errors import BlockedAddress, Busy, Permanent, TimedOut, Transient, Unparsable, Unreachable
 from pipeline.model import Feed
 from pipeline.responses import Fetched
 from pipeline.runtime import Runtime
-from pipeline.stages.turns import LeaseLost, Turns, turns
-from pipeline.store import feeds
+from pipeline.stages.turns import HostPaused, LeaseLost, RobotsUnreadable, Turns, turns
+from pipeline.store import Transaction, feeds
 from pipeline.store.feeds import FeedRow, Poll
 
 FEED_CAP = 15 << 20  # bytes, decoded
@@ -29,17 +29,24 @@ ACCEPT = "application/rss+xml, application/atom+xml, application/feed+json, appl
 log = logging.getLogger(__name__)
 
 
-def poll_all(runtime: Runtime, run: str, urls: Sequence[str]) -> None:
-    """Poll the feeds at these URLs that are due, each once in a run, hosts side by side."""
+def poll_all(runtime: Runtime, run: str, urls: Sequence[str], *, seconds: float = 1200.0) -> None:
+    """Poll the feeds at these URLs that are due, each once in a run, hosts side by side.
+
+    A host that another worker asks is waited for until the time is over; its feeds then count as waiting.
+    """
     runtime.store, runtime.keeper, runtime.fetcher, runtime.archive, runtime.workers  # noqa: B018  opened before the threads start
-    with runtime.store.transaction("due") as tx:
-        due = feeds.due(tx, urls, run=run, now=runtime.now())
-    by_host: dict[str, list[FeedRow]] = defaultdict(list)
-    for feed in due:
-        by_host[feed.host].append(feed)
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="poll") as pool:
-        for done in [pool.submit(_poll_host, runtime, run, rows) for rows in by_host.values()]:
-            done.result()
+    ends = time.monotonic() + seconds
+    while due := _due(runtime, run, urls):
+        if time.monotonic() >= ends:
+            for row in due:
+                _wait(runtime, run, row, Busy(f"another worker is asking {row.host}"))
+            return
+        by_host: dict[str, list[FeedRow]] = defaultdict(list)
+        for feed in due:
+            by_host[feed.host].append(feed)
+        with ThreadPoolExecutor(THREADS, thread_name_prefix="poll") as pool:
+            for done in [pool.submit(_poll_host, runtime, run, rows, ends) for rows in by_host.values()]:
+                done.result()
 
 
 def import_feed(
@@ -64,16 +71,24 @@ def import_feed(
         )
 
 
-def _poll_host(runtime: Runtime, run: str, rows: list[FeedRow]) -> None:
-    """Poll the host's feeds one after another; starts again where another worker took over."""
-    started = time.monotonic()
+def _due(runtime: Runtime, run: str, urls: Sequence[str]) -> list[FeedRow]:
+    with runtime.store.transaction("due") as tx:
+        return feeds.due(tx, urls, run=run, now=runtime.now())
+
+
+def _poll_host(runtime: Runtime, run: str, rows: list[FeedRow], ends: float) -> None:
+    """Poll the host's feeds one after another, until the time is over or another worker takes the host."""
     for row in rows:
+        if time.monotonic() >= ends:
+            return
         try:
             with turns(runtime) as mine:
-                _poll(runtime, run, mine, row)
-        except LeaseLost as error:
-            log.info("feed left to another worker", extra={"run": run, "feed": row.url, "why": str(error)})
-    log.debug("host polled", extra={"run": run, "host": rows[0].host, "seconds": time.monotonic() - started})
+                mine.hold(row.host)
+                for current in _due(runtime, run, [row.url]):  # none: another worker of the run was faster
+                    _poll(runtime, run, mine, current)
+        except (Busy, LeaseLost) as error:
+            log.info("host left to another worker", extra={"run": run, "feed": row.url, "why": str(error)})
+            return
 
 
 def _poll(runtime: Runtime, run: str, mine: Turns, row: FeedRow) -> None:
@@ -87,47 +102,45 @@ def _poll(runtime: Runtime, run: str, mine: Turns, row: FeedRow) -> None:
             last_modified=row.last_modified,
             accept=ACCEPT,
         )
-        mine.done()
-        _check(fetched)
-        if fetched.response.status == 304:  # noqa: PLR2004  Not Modified
-            _quiet(runtime, run, row, "unchanged", status=304)
-            return
-        _changed(runtime, run, row, fetched)
-    except LeaseLost:
-        raise
-    except (Transient, Permanent) as error:
-        mine.done()
-        if isinstance(error, Transient) and error.retry_after:
-            mine.pause(error.retry_after)
-        _failed(runtime, run, row, error)
-
-
-def _check(fetched: Fetched) -> None:
-    """Raise for an answer that is no feed."""
-    response = fetched.response
-    if response.status == 304 or (response.status == 200 and not response.truncated):  # noqa: PLR2004
+    except (RobotsUnreadable, HostPaused) as error:
+        _wait(runtime, run, row, error)
         return
-    if response.truncated:
-        raise Transient("the feed was cut off on its way")
-    said = f"the server answered {response.status} {response.reason}".rstrip()
-    raise Transient(said, retry_after=response.retry_after)
+    except (TimedOut, Unreachable, Permanent) as error:
+        mine.done()
+        _fail(runtime, run, row, error)
+        return
+    mine.done()
+    response = fetched.response
+    if response.status == 304 and (row.etag or row.last_modified) and not fetched.hops:  # noqa: PLR2004
+        _note(runtime, Poll(row.id, run, runtime.now(), "unchanged", status=response.status), row)
+    elif response.status == 200 and not response.truncated:  # noqa: PLR2004
+        _read(runtime, run, row, fetched)
+    else:
+        if response.retry_after:
+            mine.pause(response.retry_after)
+        said = "the feed was cut off on its way" if response.truncated else response.said
+        _fail(runtime, run, row, Transient(said, retry_after=response.retry_after), response.status)
 
 
-def _changed(runtime: Runtime, run: str, row: FeedRow, fetched: Fetched) -> None:
+def _read(runtime: Runtime, run: str, row: FeedRow, fetched: Fetched) -> None:
+    """Parse the feed if it changed, archive it, and write its entries."""
     response = fetched.response
     digest = parser.digest(response.body)
     if digest == row.digest:
-        _quiet(runtime, run, row, "unchanged", status=response.status)
+        _note(runtime, Poll(row.id, run, runtime.now(), "unchanged", status=response.status), row)
         return
-    feed = runtime.workers.run(
-        "parse_feed", {"body": response.body, "url": fetched.url, "content_type": response.content_type}
-    )
+    try:
+        feed = runtime.workers.run(
+            "parse_feed", {"body": response.body, "url": fetched.url, "content_type": response.content_type}
+        )
+    except Unparsable as error:
+        _fail(runtime, run, row, error, response.status)
+        return
     assert isinstance(feed, Feed)
     pointer = runtime.archive.append([*fetched.hops, response])[-1]
     at = runtime.now()
     with runtime.store.transaction("discover") as tx:
-        current = feeds.lock(tx, row.id)
-        if current.digest == digest:  # another worker was faster
+        if not _still_due(tx, row, run, at):
             return
         new = feeds.save_changed(
             tx,
@@ -146,25 +159,47 @@ def _changed(runtime: Runtime, run: str, row: FeedRow, fetched: Fetched) -> None
     )
 
 
-def _quiet(runtime: Runtime, run: str, row: FeedRow, result: str, *, status: int) -> None:
-    at = runtime.now()
-    with runtime.store.transaction("poll") as tx:
-        feeds.lock(tx, row.id)
-        feeds.save_quiet(tx, Poll(row.id, run, at, result, status=status), failures=0, not_before=at)
+def _still_due(tx: Transaction, row: FeedRow, run: str, at: datetime) -> bool:
+    """Whether no other worker noted a polling of the feed meanwhile; kept so until the transaction ends."""
+    feeds.lock(tx, row.id)
+    return bool(feeds.due(tx, [row.url], run=run, now=at))
 
 
-def _failed(runtime: Runtime, run: str, row: FeedRow, error: Transient | Permanent) -> None:
+def _wait(runtime: Runtime, run: str, row: FeedRow, error: RobotsUnreadable | HostPaused | Busy) -> None:
+    """The feed was not asked, which is no failure of its own."""
+    seconds = error.retry_after or 0.0
+    _note(
+        runtime,
+        Poll(row.id, run, runtime.now(), "waiting", error=str(error)),
+        row,
+        failures=row.failures,
+        not_before=runtime.now() + timedelta(seconds=seconds),
+    )
+    log.info("feed waits", extra={"run": run, "host": row.host, "feed": row.url, "why": str(error)})
+
+
+def _fail(
+    runtime: Runtime, run: str, row: FeedRow, error: Transient | Permanent, status: int | None = None
+) -> None:
     """The feed is asked ever less often until it answers again, but never dropped."""
+    result = "no_feed" if isinstance(error, Unparsable | BlockedAddress) else "failed"
     at = runtime.now()
-    no_feed = isinstance(error, Unparsable | BlockedAddress)
+    failures = row.failures + 1
     retry_after = error.retry_after if isinstance(error, Transient) else None
-    with runtime.store.transaction("poll") as tx:
-        current = feeds.lock(tx, row.id)
-        not_before = schedule.next_poll(current.failures + 1, now=at, retry_after=retry_after)
-        feeds.save_quiet(
-            tx,
-            Poll(row.id, run, at, "no_feed" if no_feed else "failed", error=str(error)),
-            failures=current.failures + 1,
-            not_before=not_before,
-        )
+    _note(
+        runtime,
+        Poll(row.id, run, at, result, status=status, error=str(error)),
+        row,
+        failures=failures,
+        not_before=schedule.next_poll(failures, now=at, retry_after=retry_after),
+    )
     log.warning("feed not read", extra={"run": run, "host": row.host, "feed": row.url, "error": str(error)})
+
+
+def _note(
+    runtime: Runtime, poll: Poll, row: FeedRow, *, failures: int = 0, not_before: datetime | None = None
+) -> None:
+    """Write a polling that brought no entries."""
+    with runtime.store.transaction("poll") as tx:
+        if _still_due(tx, row, poll.run, poll.at):
+            feeds.save_quiet(tx, poll, failures=failures, not_before=not_before or poll.at)

@@ -8,12 +8,12 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pipeline import failpoints, schedule
-from pipeline.errors import BlockedAddress, Busy, Permanent, TimedOut, TooLarge, Transient, VeilleError
+from pipeline.errors import BlockedAddress, Busy, Permanent, TimedOut, TooLarge, Unreachable
 from pipeline.model import Outcome, PageFate, Stage
-from pipeline.responses import Fetched, Response
+from pipeline.responses import Fetched
 from pipeline.runtime import Runtime
 from pipeline.stages.rereading import next_reading
 from pipeline.stages.turns import HostPaused, LeaseLost, RobotsDisallowed, RobotsUnreadable, Turns, turns
@@ -43,7 +43,8 @@ class Ending:
 def drain(runtime: Runtime, run: str, *, shard: int = 0, shards: int = 1, seconds: float = 1200.0) -> None:
     """Fetch all pages due in this shard of hosts, until none is left or the time is over.
 
-    Pages held by another worker are waited for, so that a crashed one's are taken over.
+    Pages held by another worker are waited for, so that a crashed one's are taken over. Those that are left
+    when the time is over stay due.
     """
     runtime.store, runtime.keeper, runtime.fetcher, runtime.archive  # noqa: B018  opened before the threads start
     ends = time.monotonic() + seconds
@@ -81,7 +82,7 @@ def _work(runtime: Runtime, run: str, shard: int, shards: int, ends: float) -> N
 def _work_host(runtime: Runtime, run: str, mine: Turns, host: str, ends: float) -> None:
     while time.monotonic() < ends:
         try:
-            mine.hold(host)  # a redirect may have led elsewhere
+            mine.hold(host)  # the last page's redirects may have led elsewhere
             with runtime.store.transaction("claim") as tx:
                 rows = entries.claim_of_host(
                     tx,
@@ -92,6 +93,9 @@ def _work_host(runtime: Runtime, run: str, mine: Turns, host: str, ends: float) 
                     limit=AT_ONCE,
                 )
             for row in rows:
+                if time.monotonic() >= ends:
+                    return
+                mine.hold(host)
                 _fetch(runtime, run, mine, row)
         except (Busy, LeaseLost) as error:
             log.info("host left to another worker", extra={"host": host, "why": str(error)})
@@ -108,31 +112,42 @@ def _fetch(runtime: Runtime, run: str, mine: Turns, entry: EntryRow) -> None:
         fetched = runtime.fetcher.follow(
             entry.url, cap=PAGE_CAP, admit=mine.admit, etag=etag, last_modified=last_modified
         )
-        failpoints.reach("after_fetch")
+    except (RobotsUnreadable, HostPaused, Busy) as error:
+        _not_now(runtime, run, mine, entry, error)
+        return
+    except (TimedOut, Unreachable) as error:
         mine.done()
-        ending = judge(fetched)
-    except (Busy, LeaseLost):
-        raise
-    except Transient as error:
-        mine.done()
-        _later(runtime, run, mine, entry, error)
+        fate = PageFate.TIMED_OUT if isinstance(error, TimedOut) else PageFate.NOT_FETCHED
+        _try_again(runtime, run, mine, entry, Ending(fate, str(error)))
+        return
     except Permanent as error:
         mine.done()
         _write(runtime, run, mine, entry, _ending(error), None)
-    else:
-        if ending is None:
-            answer = Transient(_said(fetched.response), retry_after=fetched.response.retry_after)
-            _later(runtime, run, mine, entry, answer, status=fetched.response.status)
-        else:
-            _write(runtime, run, mine, entry, ending, fetched)
+        return
+    failpoints.reach("after_fetch")
+    mine.done()
+    ending = judge(fetched, asked_before=bool(etag or last_modified) and not fetched.hops)
+    if ending:
+        _write(runtime, run, mine, entry, ending, fetched)
+        return
+    retry_after = fetched.response.retry_after
+    cut = fetched.response.truncated
+    ending = Ending(PageFate.NOT_FETCHED, "the page was cut off on its way" if cut else fetched.response.said)
+    if retry_after:
+        mine.pause(retry_after)
+        _postpone(runtime, mine, retry_after, ending.reason)
+    _try_again(runtime, run, mine, entry, ending, retry_after=retry_after)
 
 
-def judge(fetched: Fetched) -> Ending | None:  # noqa: PLR0911  a table, read from top to bottom
-    """What the answer means for the entry; None: ask again later."""
+def judge(fetched: Fetched, *, asked_before: bool) -> Ending | None:  # noqa: PLR0911  a table, read from top to bottom
+    """What the answer means for the entry; None: ask again later.
+
+    `asked_before`: the request named what we have, so that "not modified" says something.
+    """
     response = fetched.response
     status = response.status
-    said = _said(response)
-    if status == 304:  # noqa: PLR2004  Not Modified
+    said = response.said
+    if status == 304 and asked_before:  # noqa: PLR2004  Not Modified
         return Ending(PageFate.FULL, outcome=Outcome.UNCHANGED)
     if 200 <= status < 300:  # noqa: PLR2004
         if response.truncated:
@@ -157,36 +172,54 @@ def _ending(error: Permanent) -> Ending:
     return Ending(PageFate.TOO_LARGE if isinstance(error, TooLarge) else PageFate.UNPARSABLE, str(error))
 
 
-def _later(
-    runtime: Runtime, run: str, mine: Turns, entry: EntryRow, error: Transient, *, status: int | None = None
+def _not_now(
+    runtime: Runtime, run: str, mine: Turns, entry: EntryRow, error: RobotsUnreadable | HostPaused | Busy
 ) -> None:
-    """Try again when it is time; after the last attempt go on with what the feed says."""
-    now = runtime.now()
-    not_asked = isinstance(error, RobotsUnreadable | HostPaused)
-    if error.retry_after and not not_asked:
-        mine.pause(error.retry_after)
+    """The host may not be asked now. Nothing was tried, so nothing counts against the entry."""
+    seconds = error.retry_after or 0.0  # Busy: behind the host's other pages, which may lead elsewhere
+    _postpone(runtime, mine, seconds, str(error))
+    due_at = runtime.now() + timedelta(seconds=seconds)
+    _move_later(runtime, run, mine, entry, str(error), due_at, entry.attempts)
+
+
+def _postpone(runtime: Runtime, mine: Turns, seconds: float, reason: str) -> None:
+    """The host held is not asked for so long: its other pages need not find that out one by one."""
+    if mine.host:
         with runtime.store.transaction("postpone") as tx:
-            until = now + timedelta(seconds=error.retry_after)
-            entries.postpone(tx, entry.host, until=until, reason=str(error))
-    if entry.revision:
-        _write(runtime, run, mine, entry, Ending(_fate_of(error), str(error), Outcome.UNCHANGED), None)
-        return
-    attempts = entry.attempts + (0 if not_asked else 1)
-    due_at = (
-        now + timedelta(seconds=error.retry_after or 0)
-        if not_asked
-        else schedule.next_attempt(attempts, now=now, retry_after=error.retry_after)
-    )
+            until = runtime.now() + timedelta(seconds=seconds)
+            entries.postpone(tx, mine.host, until=until, reason=reason)
+
+
+def _try_again(  # noqa: PLR0917  what was asked, and what came of it
+    runtime: Runtime,
+    run: str,
+    mine: Turns,
+    entry: EntryRow,
+    ending: Ending,
+    retry_after: float | None = None,
+) -> None:
+    """Ask again when it is time; after the last attempt go on with what is known without the page."""
+    attempts = entry.attempts + 1
+    due_at = schedule.next_attempt(attempts, now=runtime.now(), retry_after=retry_after)
     if due_at is None:
-        _write(runtime, run, mine, entry, Ending(_fate_of(error), f"{error} ({attempts} times)"), None)
-        return
-    log.info(
-        "fetch later",
-        extra={"run": run, "host": entry.host, "entry": entry.id, "why": str(error), "status": status},
-    )
+        _write(runtime, run, mine, entry, Ending(ending.fate, f"{ending.reason} ({attempts} times)"), None)
+    else:
+        _move_later(runtime, run, mine, entry, ending.reason, due_at, attempts)
+
+
+def _move_later(  # noqa: PLR0917  what waits, why and for how long
+    runtime: Runtime,
+    run: str,
+    mine: Turns,
+    entry: EntryRow,
+    reason: str,
+    due_at: datetime,
+    attempts: int,
+) -> None:
     with runtime.store.transaction("fetch_later") as tx:
         if entries.held(tx, [entry.id], token=mine.token):
-            entries.move(tx, entry.id, Stage.FETCH, due_at=due_at, reason=str(error), attempts=attempts)
+            entries.move(tx, entry.id, Stage(entry.stage), due_at=due_at, reason=reason, attempts=attempts)
+    log.info("fetch later", extra={"run": run, "host": entry.host, "entry": entry.id, "why": reason})
 
 
 def _write(  # noqa: PLR0917  what was asked, and what came of it
@@ -249,13 +282,3 @@ def _keep_text(runtime: Runtime, tx: Transaction, entry: EntryRow, page: int, en
     entries.end_reading(
         tx, entry.id, due_at=due_at, priority=2, unchanged=unchanged, outcome=None, reason=ending.reason
     )
-
-
-def _fate_of(error: VeilleError) -> PageFate:
-    return PageFate.TIMED_OUT if isinstance(error, TimedOut) else PageFate.NOT_FETCHED
-
-
-def _said(response: Response) -> str:
-    if response.truncated:
-        return "the page was cut off on its way"
-    return f"the server answered {response.status} {response.reason}".rstrip()

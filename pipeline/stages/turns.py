@@ -8,16 +8,27 @@ import logging
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from pipeline.errors import Busy, Permanent, Transient
+from pipeline import robots
+from pipeline.errors import (
+    Busy,
+    Permanent,
+    TimedOut,
+    TooLarge,
+    TooManyRedirects,
+    Transient,
+    Unparsable,
+    Unreachable,
+)
+from pipeline.responses import Response
 from pipeline.robots import Rules
 from pipeline.runtime import Runtime
 from pipeline.schedule import ROBOTS_FINAL_AFTER
 from pipeline.store import hosts, leases
 from pipeline.urls import host_of
 
-ROBOTS_CAP = 500 << 10  # bytes; RFC 9309 asks for at least this much
 ROBOTS_AGE = timedelta(hours=24)  # RFC 9309: cached no longer than a day
 ROBOTS_RETRY = timedelta(minutes=30)
 CRAWL_DELAY_AT_MOST = 120.0  # seconds
@@ -34,13 +45,13 @@ class RobotsDisallowed(Permanent):
 
 
 class RobotsUnreadable(Transient):
-    """robots.txt cannot be read for now, so nothing of the host may be."""
+    """robots.txt cannot be read for now, so nothing else may be; `retry_after`: until it is asked again."""
 
     code = "robots_unreadable"
 
 
 class HostPaused(Transient):
-    """The host asked to be left alone for longer than a worker waits."""
+    """The host asked to be left alone for longer than a worker waits: `retry_after`."""
 
     code = "host_paused"
 
@@ -59,6 +70,7 @@ class Turns:
         self._store = runtime.store
         self.token = token
         self.host = ""
+        self._asking = False  # a request to the host may be under way
         self._rules: dict[str, Rules] = {}
 
     def hold(self, host: str) -> None:
@@ -83,25 +95,30 @@ class Turns:
     def give_back(self) -> None:
         """Hold no host."""
         if self.host:
+            self.done()
             with self._store.transaction("give_back") as tx:
                 hosts.give_back(tx, self.host, token=self.token)
             self.host = ""
 
     def admit(self, url: str) -> None:
-        """Wait for the turn to ask `url`.
+        """Wait for the turn to ask `url`. Whatever was asked before has answered.
 
-        Raises RobotsDisallowed, RobotsUnreadable (with the time to wait), Busy or LeaseLost.
+        Raises RobotsDisallowed, RobotsUnreadable or HostPaused (with the time to wait), Busy, LeaseLost, or
+        BlockedAddress for what the host's robots.txt leads to.
         """
-        self.hold(host_of(url))
+        host = host_of(url)
+        self.hold(host)
         if not self._rules_of(url).allows(url):
-            raise RobotsDisallowed(f"robots.txt of {self.host} keeps {url} from robots")
+            raise RobotsDisallowed(f"robots.txt of {host} keeps {url} from robots")
+        self.hold(host)  # its robots.txt may have led elsewhere
         self._wait()
 
     def done(self) -> None:
         """The answer is in: the gap to the next request counts from here."""
-        if self.host:
+        if self._asking:
             with self._store.transaction("asked") as tx:
                 hosts.asked(tx, self.host, token=self.token, gap=self._gap())
+            self._asking = False
 
     def pause(self, seconds: float) -> None:
         """Leave the host alone for so long, as it asked."""
@@ -109,6 +126,7 @@ class Turns:
             hosts.pause(tx, self.host, seconds=seconds)
 
     def _wait(self) -> None:
+        self.done()
         while True:
             with self._store.transaction("turn") as tx:
                 seconds = hosts.wait_seconds(tx, self.host, token=self.token)
@@ -116,6 +134,7 @@ class Turns:
                     raise LeaseLost(f"another worker has taken over {self.host}")
                 if seconds <= 0:
                     hosts.asked(tx, self.host, token=self.token, gap=self._gap())
+                    self._asking = True
                     return
             if seconds > WAIT_AT_MOST:
                 raise HostPaused(f"{self.host} asked to be left alone", retry_after=seconds)
@@ -132,56 +151,50 @@ class Turns:
         return max(gap, delay)
 
     def _rules_of(self, url: str) -> Rules:
-        if self.host not in self._rules:
-            self._rules[self.host] = self._read_rules(url)
-        return self._rules[self.host]
+        host = self.host
+        if host not in self._rules:
+            self._rules[host] = self._read_rules(url)
+        return self._rules[host]
 
     def _read_rules(self, url: str) -> Rules:
         now = self._runtime.now()
+        host = self.host
         with self._store.transaction("robots") as tx:
-            row = hosts.robots(tx, self.host)
+            row = hosts.robots(tx, host)
         rules = Rules.parse(row.status, row.body)
         age = ROBOTS_AGE if rules.readable else ROBOTS_RETRY
         if row.at is None or not timedelta(0) <= now - row.at < age:
             row = self._fetch_rules(url, now)
             rules = Rules.parse(row.status, row.body)
         if not rules.readable:
-            self._refuse_for_now(row, now)
+            raise _refusal_for_now(host, row, now)
         if rules.crawl_delay and rules.crawl_delay > CRAWL_DELAY_AT_MOST:
             log.warning(
-                "crawl-delay above what is obeyed", extra={"host": self.host, "seconds": rules.crawl_delay}
+                "crawl-delay above what is obeyed", extra={"host": host, "seconds": rules.crawl_delay}
             )
         return rules
 
-    def _refuse_for_now(self, row: hosts.RobotsRow, now: datetime) -> None:
-        said = f"HTTP {row.status}" if row.status else "no answer"
-        since = row.failing_since or now
-        if now - since >= ROBOTS_FINAL_AFTER:
-            raise RobotsDisallowed(
-                f"robots.txt of {self.host} has not been readable since {since:%Y-%m-%d} ({said})"
-            )
-        raise RobotsUnreadable(
-            f"robots.txt of {self.host} cannot be read ({said})", retry_after=ROBOTS_RETRY.total_seconds()
-        )
-
     def _fetch_rules(self, url: str, now: datetime) -> hosts.RobotsRow:
+        """Ask for robots.txt and keep what came. Its redirects are followed, whatever they allow robots."""
         parts = urlsplit(url)
         asked = self.host
         status: int | None = None
         body = b""
         try:
-            fetched = self._runtime.fetcher.follow(
+            response = self._runtime.fetcher.follow(
                 f"{parts.scheme}://{parts.netloc}/robots.txt",
-                cap=ROBOTS_CAP,
+                cap=robots.CAP,
                 admit=self._admit_robots,
                 cut=True,
-            )
-            status, body = fetched.response.status, fetched.response.body
-        except (Transient, Permanent) as error:
-            if isinstance(error, LeaseLost | Busy) or error.code == "blocked_address":
-                raise
+            ).response
+            if response.status >= HTTPStatus.BAD_REQUEST and response.retry_after:
+                self.pause(response.retry_after)
+            if not _broke_off(response):
+                status, body = response.status, response.body
+        except TooManyRedirects:
+            status = HTTPStatus.FOUND  # RFC 9309, 2.3.1.2: as if there were none
+        except (TimedOut, Unreachable, TooLarge, Unparsable) as error:
             log.info("robots.txt not readable", extra={"host": asked, "error": str(error)})
-        self.hold(asked)
         self.done()
         rules = Rules.parse(status, body)
         with self._store.transaction("save_robots") as tx:
@@ -199,6 +212,22 @@ class Turns:
     def _admit_robots(self, url: str) -> None:
         self.hold(host_of(url))
         self._wait()
+
+
+def _broke_off(response: Response) -> bool:
+    """Whether rules are missing: the connection ended before the file, and not we at our cap."""
+    return response.status in robots.FOUND and response.truncated and len(response.body) < robots.CAP
+
+
+def _refusal_for_now(host: str, row: hosts.RobotsRow, now: datetime) -> RobotsDisallowed | RobotsUnreadable:
+    said = f"HTTP {row.status}" if row.status else "no whole answer"
+    since = row.failing_since or now
+    if now - since >= ROBOTS_FINAL_AFTER:
+        return RobotsDisallowed(f"robots.txt of {host} has not been readable since {since:%Y-%m-%d} ({said})")
+    again = (row.at or now) + ROBOTS_RETRY - now
+    return RobotsUnreadable(
+        f"robots.txt of {host} cannot be read ({said})", retry_after=again.total_seconds()
+    )
 
 
 @contextlib.contextmanager

@@ -35,7 +35,7 @@ class FeedRow:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """How one polling ended: changed, unchanged, failed or no_feed."""
+    """How one polling ended: changed, unchanged, waiting (it was not asked), failed or no_feed."""
 
     feed_id: int
     run: str
@@ -80,7 +80,7 @@ def lock(tx: Transaction, feed_id: int) -> FeedRow:
 
 
 def save_quiet(tx: Transaction, poll: Poll, *, failures: int, not_before: datetime) -> None:
-    """Note a polling that brought no entries: unchanged, failed, or no feed at all."""
+    """Note a polling that brought no entries: unchanged, waiting, failed, or no feed at all."""
     _polled(tx, poll, failures, not_before)
     tx.execute(SQL["add_poll"], _poll_values(poll, Feed("", ()), None, []))
 
@@ -176,7 +176,7 @@ def _polled(tx: Transaction, poll: Poll, failures: int, not_before: datetime) ->
         SQL["polled"],
         {
             "id": poll.feed_id,
-            "at": poll.at,
+            "asked_at": None if poll.result == "waiting" else poll.at,
             "error": poll.error,
             "failures": failures,
             "not_before": not_before,

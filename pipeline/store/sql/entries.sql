@@ -22,7 +22,8 @@ from free where entry.id = free.id
 returning entry.*
 
 -- name: held
-select id from entry where id = any(%(ids)s) and lease_token = %(token)s order by id for update
+-- No key changes: whoever notes that a feed lists these entries need not wait, nor be waited for.
+select id from entry where id = any(%(ids)s) and lease_token = %(token)s order by id for no key update
 
 -- name: pending
 -- What is due in these stages: how much is free, how much is held, and when the first lease ends.
@@ -114,6 +115,7 @@ on conflict (entry_id, number) do update set page_id = excluded.page_id, read_at
 update entry set revision = %(number)s where id = %(entry)s
 
 -- name: add_document
+with host_of_entry as (insert into host (name) values (%(host)s) on conflict do nothing)
 insert into entry (canonical_url, url, host, publisher, run_id, discovered_at, stage, due_at, priority)
 values (%(canonical_url)s, %(url)s, %(host)s, %(publisher)s, %(run)s, %(at)s, 'deduplicate', %(at)s, 1)
 on conflict (canonical_url) do nothing

@@ -17,7 +17,7 @@ where url = any(%(urls)s) and not_before <= %(now)s
 order by host, url
 
 -- name: polled
-update feed set polled_at = greatest(polled_at, %(at)s), error = %(error)s, failures = %(failures)s,
+update feed set polled_at = greatest(polled_at, %(asked_at)s), error = %(error)s, failures = %(failures)s,
     not_before = %(not_before)s
 where id = %(id)s
 
@@ -63,7 +63,7 @@ where last_at <= %(at)s
 
 -- name: read_again
 update entry set due_at = %(at)s, priority = 2, reason = 'the feed changed what it says'
-where id in (select id from entry where id = any(%(ids)s) and stage = 'done' order by id for update)
+where id in (select id from entry where id = any(%(ids)s) and stage = 'done' order by id for no key update)
 
 -- name: silent
 select url, publisher, polled_at, changed_at, failures, error, not_before from feed

@@ -58,7 +58,7 @@ create table poll (
     feed_id        bigint not null references feed,
     run_id         text not null references run,
     at             timestamptz not null,
-    result         text not null check (result in ('changed', 'unchanged', 'failed', 'no_feed')),
+    result         text not null check (result in ('changed', 'unchanged', 'waiting', 'failed', 'no_feed')),
     status         int,
     error          text not null default '',
     format         text not null default '',

@@ -1,0 +1,493 @@
+"""Hosts are asked as they wish: robots.txt, turns and pauses, on a real store and loopback servers."""
+
+import gzip
+import json
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hostile_server import Conversation, Server
+
+from pipeline import robots, steps
+from pipeline.catalogue import FeedSource
+from pipeline.model import Feed, FeedEntry
+from pipeline.stages import discover, fetch, turns
+from pipeline.store import entries, feeds, hosts, runs
+from pipeline.store.runs import Run
+
+PAGE = b"<html><title>Une</title><p>Un texte.</p></html>"
+RSS = """<?xml version="1.0" encoding="UTF-8"?><rss version="2.0"><channel><title>Le Fanal</title>
+<item><title>Un titre</title><link>{url}</link><description>Un chapeau.</description></item>
+</channel></rss>"""
+FORBIDDING = b"User-agent: *\nDisallow: /ferme\n"
+
+
+class Site:
+    """A server whose paths answer what `answers` says; all other paths are pages, robots.txt is empty."""
+
+    def __init__(self, answers=None, name="press.localhost"):
+        self.name = name
+        self.answers = answers or {}
+        self.server = Server(self._answer)
+
+    def __enter__(self):
+        self.server.__enter__()
+        return self
+
+    def __exit__(self, *exc):
+        self.server.__exit__(*exc)
+
+    @property
+    def host(self):
+        return f"{self.name}:{self.server.port}"
+
+    @property
+    def paths(self):
+        return [head.split(" ")[1] for head in self.server.heads]
+
+    def url(self, path):
+        return self.server.url(path, self.name)
+
+    def _answer(self, talk):
+        answer = self.answers.get(talk.path)
+        if answer:
+            answer(talk)
+        else:
+            talk.answer("200 OK", b"" if talk.path == "/robots.txt" else PAGE, "Content-Type: text/html")
+
+
+@pytest.fixture
+def site():
+    with Site() as opened:
+        yield opened
+
+
+@pytest.fixture
+def other():
+    with Site(name="other.localhost") as opened:
+        yield opened
+
+
+@pytest.fixture
+def library(open_runtime, site, other):
+    """A runtime that may ask both sites."""
+    allowed = frozenset((place.name, place.server.port) for place in (site, other))
+    runtime = open_runtime(allow_hosts=allowed)
+    steps.start(runtime, Run("run", "command", polls=True, reason="a test"))
+    return runtime
+
+
+def listed(runtime, *urls):
+    """Make these URLs entries that are due."""
+    found = tuple(
+        FeedEntry(url=url, canonical_url=url, title="Un titre", summary="Un chapeau.") for url in urls
+    )
+    at = datetime.now(UTC) - timedelta(minutes=1)
+    discover.import_feed(
+        runtime, "run", "http://feed.localhost/", json.dumps(urls).encode(), Feed("rss", found), at=at
+    )
+
+
+def query(runtime, sql, *values):
+    with runtime.store.transaction("look") as tx:
+        cursor = tx.execute(sql, values)
+        return cursor.fetchall() if cursor.description else []
+
+
+def entry(runtime, url):
+    [row] = query(runtime, "select * from entry where url = %s", url)
+    return row
+
+
+def cut_off(talk):
+    talk.head_only("Content-Length: 1000", "Content-Type: text/plain")
+    talk.send(b"User-agent: *\nDisallow: /une\n")
+
+
+def too_long(talk):
+    talk.head_only("Content-Type: text/plain")
+    talk.send(FORBIDDING + b"# x\n" * robots.CAP)
+
+
+def redirects(location):
+    return lambda talk: talk.answer("302 Found", b"", f"Location: {location}")
+
+
+# --- robots.txt
+
+
+UNREADABLE = {
+    "cut off": cut_off,
+    "gzip cut off": lambda talk: talk.answer(
+        "200 OK", gzip.compress(FORBIDDING)[:-4], "Content-Encoding: gzip", "Content-Type: text/plain"
+    ),
+    "no answer": Conversation.reset,
+    "error": lambda talk: talk.answer("503 Busy"),
+    "a coding not asked for": lambda talk: talk.answer("200 OK", b"x", "Content-Encoding: br"),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_pages_wait_while_robots_txt_cannot_be_read(name, library, site):
+    """Not one page is asked for, nothing counts against the entries, and they are due when the file is."""
+    site.answers["/robots.txt"] = UNREADABLE[name]
+    listed(library, site.url("/une"), site.url("/deux"))
+
+    fetch.drain(library, "run")
+
+    assert site.paths == ["/robots.txt"]
+    for path in ("/une", "/deux"):
+        row = entry(library, site.url(path))
+        assert (row["stage"], row["outcome"], row["attempts"], row["lease_token"]) == ("fetch", None, 0, None)
+        assert "robots.txt" in row["reason"]
+        assert timedelta(minutes=29) < row["due_at"] - library.now() <= turns.ROBOTS_RETRY
+
+
+READABLE = {
+    "longer than the cap": (too_long, False),
+    "five redirects": (redirects("/robots.txt?1"), False),
+    "a redirect elsewhere": (None, False),
+    "a circle": (redirects("/robots.txt"), True),
+    "six redirects": (redirects("/robots.txt?0"), True),
+    "an error page that breaks off": (
+        lambda talk: (talk.head_only("Content-Length: 99", status="404 Not Found"), talk.send(FORBIDDING)),
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", READABLE)
+def test_robots_txt_that_can_be_read_decides_at_once(name, library, site, other):
+    """RFC 9309: the first 500 KiB count; five redirects are followed; more, or a circle, mean no rules."""
+    answer, allowed = READABLE[name]
+    site.answers["/robots.txt"] = answer or redirects(other.url("/rules"))
+    for number in range(5):
+        site.answers[f"/robots.txt?{number}"] = redirects(f"/robots.txt?{number + 1}")
+    for place, path in ((site, "/robots.txt?5"), (other, "/rules")):
+        place.answers[path] = lambda talk: talk.answer("200 OK", FORBIDDING, "Content-Type: text/plain")
+    listed(library, site.url("/ferme/1"), site.url("/une"))
+
+    fetch.drain(library, "run")
+
+    assert ("/ferme/1" in site.paths) is allowed
+    assert entry(library, site.url("/ferme/1"))["page_fate"] == ("full" if allowed else "robots")
+    assert entry(library, site.url("/une"))["page_fate"] == "full"
+
+
+def test_robots_txt_is_asked_for_again_when_it_is_time_and_final_after_a_week(library, site):
+    """Half an hour between two tries, whoever asks; then for seven days the entry waits, no longer."""
+    site.answers["/robots.txt"] = UNREADABLE["error"]
+    listed(library, site.url("/une"))
+    fetch.drain(library, "run")
+    for days, fate, tries in ((0, "not_fetched", 1), (6.9, "not_fetched", 2), (7.1, "robots", 3)):
+        query(
+            library,
+            "update host set robots_failing_since = %s, robots_at = robots_at - %s",
+            library.now() - timedelta(days=days),
+            turns.ROBOTS_RETRY if days else timedelta(0),
+        )
+        query(library, "update entry set due_at = %s", library.now())
+        fetch.drain(library, "run")
+        assert (entry(library, site.url("/une"))["page_fate"], len(site.paths)) == (fate, tries)
+
+
+def test_a_pause_that_robots_txt_asks_for_is_kept(library, site):
+    """429 means that there are no rules, its Retry-After that the host is left alone."""
+    site.answers["/robots.txt"] = lambda talk: talk.answer("429 Slow down", b"", "Retry-After: 3600")
+    listed(library, site.url("/une"))
+
+    fetch.drain(library, "run")
+
+    assert site.paths == ["/robots.txt"]
+    assert "left alone" in entry(library, site.url("/une"))["reason"]
+
+
+# --- pauses
+
+
+def test_a_paused_host_is_not_called_unreadable(library, site):
+    """Its robots.txt was not asked for, so nothing is known of it; the pages wait as long as the host."""
+    listed(library, *(site.url(f"/{number}") for number in range(25)))
+    query(library, "update host set next_at = clock_timestamp() + interval '3 hours'")
+
+    fetch.drain(library, "run")
+
+    assert site.paths == []
+    [host] = query(library, "select * from host where name = %s", site.host)
+    assert (host["robots_at"], host["robots_failing_since"]) == (None, None)
+    rows = query(library, "select * from entry")
+    assert {row["reason"] for row in rows} == {f"{site.host} asked to be left alone"}
+    assert all(timedelta(hours=2.9) < row["due_at"] - library.now() <= timedelta(hours=3) for row in rows)
+    assert {row["attempts"] for row in rows} == {0}
+
+
+def test_retry_after_pauses_the_host_that_said_it(library, site, other, monkeypatch):
+    """A redirect led from one host to another, which wants to be left alone: the first one's pages go on."""
+    site.answers["/1"] = redirects(other.url("/plein"))
+    other.answers["/plein"] = lambda talk: talk.answer("503 Busy", b"", "Retry-After: 7200")
+    monkeypatch.setattr(fetch, "THREADS", 1)
+    listed(library, site.url("/1"), site.url("/2"), other.url("/3"))
+    query(library, "update entry set priority = 3 where url <> %s", site.url("/1"))
+    query(library, "update host set next_at = clock_timestamp() + interval '1 s' where name = %s", other.host)
+
+    fetch.drain(library, "run")
+
+    assert "/3" not in other.paths
+    assert entry(library, site.url("/2"))["page_fate"] == "full"
+    for url in (site.url("/1"), other.url("/3")):
+        assert timedelta(hours=1.9) < entry(library, url)["due_at"] - library.now() <= timedelta(hours=2)
+
+
+# --- another worker
+
+
+def claimed(runtime, host):
+    """Another worker, which holds the host."""
+    with runtime.store.transaction("other") as tx:
+        assert hosts.claim(tx, host, token=-1, lease=3600)
+
+
+def released(runtime, host):
+    with runtime.store.transaction("other") as tx:
+        hosts.give_back(tx, host, token=-1)
+
+
+def test_a_page_that_leads_to_a_busy_host_does_not_hold_up_the_others(library, site, other, monkeypatch):
+    """It goes behind them, keeps its attempts, and is read when the other worker is done."""
+    monkeypatch.setattr(turns, "HOST_WAIT", 0.3)
+    monkeypatch.setattr(fetch, "THREADS", 1)
+    site.answers["/1"] = redirects(other.url("/la"))
+    site.answers["/2"] = lambda talk: (released(library, other.host), talk.answer("200 OK", PAGE))
+    listed(library, site.url("/1"), site.url("/2"))
+    claimed(library, other.host)
+
+    fetch.drain(library, "run", seconds=60)
+
+    assert other.paths == ["/robots.txt", "/la"]
+    assert site.paths == ["/robots.txt", "/1", "/2", "/1"]
+    assert entry(library, site.url("/1"))["page_fate"] == "full"
+    assert [row["url"] for row in query(library, "select url from page order by id")] == [
+        site.url("/2"),
+        other.url("/la"),
+    ]
+
+
+def test_whoever_lost_its_lease_while_it_was_asking_writes_nothing(library, site):
+    """During the request another worker took host and entries over: no page, no further request."""
+
+    def taken_over(talk):
+        query(library, "update host set lease_token = -1, lease_until = 'infinity'")
+        query(library, "update entry set lease_token = -1, lease_until = 'infinity'")
+        talk.answer("200 OK", PAGE)
+
+    site.answers["/1"] = site.answers["/2"] = taken_over
+    listed(library, site.url("/1"), site.url("/2"))
+
+    fetch.drain(library, "run", seconds=2)
+
+    assert len(site.paths) == 2
+    assert query(library, "select * from page") == []
+    assert {
+        (row["stage"], row["lease_token"]) for row in query(library, "select stage, lease_token from entry")
+    } == {("fetch", -1)}
+
+
+def test_time_that_is_over_ends_a_long_batch_and_leaves_no_lease(library, site):
+    """The pages that are left stay due, free for the next worker at once."""
+    over = threading.Event()
+
+    def last(talk):
+        over.wait(30)
+        talk.answer("200 OK", PAGE)
+
+    site.answers["/0"] = last
+    listed(library, *(site.url(f"/{number}") for number in range(5)))
+    timer = threading.Timer(1.5, over.set)
+    timer.start()
+
+    fetch.drain(library, "run", seconds=1.0)
+    timer.join()
+
+    assert site.paths == ["/robots.txt", "/0"]
+    left = query(library, "select * from entry where stage = 'fetch'")
+    assert len(left) == 4
+    assert all(row["lease_token"] is None and row["due_at"] <= library.now() for row in left)
+
+
+def test_a_reading_that_failed_is_tried_again_and_does_not_count_as_unchanged(library, site):
+    """A page read before, whose server fails now: it keeps its outcome, and the next try comes soon."""
+    site.answers["/une"] = lambda talk: talk.answer("500 Oh")
+    listed(library, site.url("/une"))
+    query(library, "update entry set stage = 'done', outcome = 'new', revision = 1")
+
+    fetch.drain(library, "run")
+
+    row = entry(library, site.url("/une"))
+    assert (row["stage"], row["outcome"], row["unchanged"], row["attempts"]) == ("done", "new", 0, 1)
+    assert timedelta(0) < row["due_at"] - library.now() <= timedelta(minutes=1)
+    assert query(library, "select * from page") == []
+
+
+def test_not_modified_says_nothing_to_whoever_has_nothing(library, site):
+    """A server that answers 304 to a plain request cannot end an entry without a text."""
+    site.answers["/une"] = lambda talk: talk.answer("304 Not Modified")
+    listed(library, site.url("/une"))
+
+    fetch.drain(library, "run")
+
+    row = entry(library, site.url("/une"))
+    assert (row["stage"], row["page_fate"], row["outcome"]) == ("extract", "unparsable", None)
+
+
+def test_an_imported_document_that_falls_due_is_fetched(library, site):
+    """Its host was in no feed: the stage finds it all the same, and ends."""
+    url = site.url("/une")
+    with library.store.transaction("add") as tx:
+        entries.add_document(
+            tx, canonical_url=url, url=url, host=site.host, publisher="", run="run", at=library.now()
+        )
+        tx.execute("update entry set stage = 'done', revision = 1")
+
+    fetch.drain(library, "run", seconds=20)
+
+    assert site.paths == ["/robots.txt", "/une"]
+
+
+def test_a_feed_can_list_an_entry_while_a_worker_writes_it(library, site):
+    """Neither waits for the other, so they cannot wait for each other in a circle."""
+    listed(library, site.url("/une"))
+    [row] = query(library, "update entry set lease_token = -1 returning id")
+    with library.store.transaction("worker") as worker, library.store.transaction("feed") as feed:
+        feed.execute("set local lock_timeout = '2s'")
+        assert entries.held(worker, [row["id"]], token=-1)
+        feed.execute(
+            "insert into sighting (entry_id, feed_id, guid, title, summary, first_at, last_at)"
+            " select %s, id, '', '', '', now(), now() from feed"
+            " on conflict (entry_id, feed_id) do nothing",
+            [row["id"]],
+        )
+        feed.execute("select from entry where id = %s for key share", [row["id"]])
+
+
+# --- feeds
+
+
+def rss(site):
+    body = RSS.format(url=site.url("/une")).encode()
+    return lambda talk: talk.answer("200 OK", body, "Content-Type: application/rss+xml", 'ETag: "1"')
+
+
+def polled(runtime, site, *paths, run="run"):
+    """Poll these feeds of the site in this run."""
+    urls = [site.url(path) for path in paths]
+    with runtime.store.transaction("sync") as tx:
+        feeds.sync(tx, [FeedSource(url=url, publisher="fanal") for url in urls])
+    steps.start(runtime, Run(run, "command", polls=True, reason="a test"))
+    discover.poll_all(runtime, run, urls, seconds=20)
+    with runtime.store.transaction("report") as tx:
+        return runs.report(tx, run)
+
+
+def feed_of(runtime, site, path):
+    [row] = query(runtime, "select * from feed where url = %s", site.url(path))
+    return row
+
+
+def test_every_feed_has_its_row_in_the_report(library, site):
+    """Changed, unchanged, failed, cut off, no feed, forbidden: each once, with the reason."""
+    conditional = lambda talk: (  # noqa: E731
+        talk.answer("304 Not Modified") if "if-none-match" in talk.headers() else rss(site)(talk)
+    )
+    site.answers |= {
+        "/robots.txt": lambda talk: talk.answer("200 OK", FORBIDDING),
+        "/same": lambda talk: talk.answer("200 OK", RSS.format(url=site.url("/une")).encode()),
+        "/304": conditional,
+        "/bogus-304": lambda talk: talk.answer("304 Not Modified"),
+        "/500": lambda talk: talk.answer("500 Oh"),
+        "/cut": lambda talk: (talk.head_only("Content-Length: 99999"), talk.send(RSS)),
+        "/none": lambda talk: talk.answer("200 OK", b"<html><p>Rien</p></html>"),
+    }
+    paths = ["/same", "/304", "/bogus-304", "/500", "/cut", "/none", "/ferme/rss"]
+
+    first = polled(library, site, *paths)
+    query(library, "update feed set not_before = 'epoch'")
+    second = polled(library, site, *paths, run="second")
+
+    assert first.polls == {"changed": 2, "failed": 4, "no_feed": 1}
+    assert second.polls == {"unchanged": 2, "failed": 4, "no_feed": 1}
+    assert len(second.feed_trouble) == 5
+    assert all(row["error"] for row in second.feed_trouble)
+    assert "/ferme/rss" not in site.paths
+    assert [feed_of(library, site, path)["failures"] for path in paths] == [0, 0, 2, 2, 2, 2, 2]
+
+
+def test_a_feed_waits_while_its_host_cannot_be_asked(library, site):
+    """Unreadable robots.txt: no failure, no pause for others, due when robots.txt is asked for again."""
+    site.answers |= {"/robots.txt": UNREADABLE["error"], "/a": rss(site), "/b": rss(site)}
+
+    found = polled(library, site, "/a", "/b")
+
+    assert found.polls == {"waiting": 2}
+    assert all("robots.txt" in str(row["error"]) for row in found.feed_trouble)
+    row = feed_of(library, site, "/b")
+    assert (row["failures"], row["polled_at"]) == (0, None)
+    assert timedelta(minutes=29) < row["not_before"] - library.now() <= turns.ROBOTS_RETRY
+    [host] = query(library, "select next_at < clock_timestamp() + interval '1 min' as free from host")
+    assert host["free"]
+
+    site.answers["/robots.txt"] = lambda talk: talk.answer("404 Not Found")
+    query(library, "update feed set not_before = 'epoch'; update host set robots_at = 'epoch'")
+    assert polled(library, site, "/a", "/b", run="second").polls == {"changed": 2}
+
+
+def test_polling_again_and_again_does_not_put_off_robots_txt(library, site):
+    """Each try says how long the file still rests, not how long it rests at most."""
+    site.answers |= {"/robots.txt": UNREADABLE["error"], "/a": rss(site)}
+    polled(library, site, "/a")
+    query(library, "update feed set not_before = 'epoch'")
+    query(library, "update host set robots_at = robots_at - interval '20 min'")
+
+    polled(library, site, "/a", run="second")
+
+    assert (
+        timedelta(minutes=9)
+        < feed_of(library, site, "/a")["not_before"] - library.now()
+        < timedelta(minutes=10)
+    )
+
+
+def test_a_feed_that_asks_for_a_pause_pauses_its_host(library, site):
+    """503 with Retry-After is a failure of the one feed; the host's other feed waits."""
+    site.answers |= {"/a": lambda talk: talk.answer("503 Busy", b"", "Retry-After: 3600"), "/b": rss(site)}
+
+    found = polled(library, site, "/a", "/b")
+
+    assert found.polls == {"failed": 1, "waiting": 1}
+    assert "/b" not in site.paths
+    assert [feed_of(library, site, path)["failures"] for path in ("/a", "/b")] == [1, 0]
+
+
+def test_a_feed_whose_host_another_worker_asks_is_waited_for(library, site, monkeypatch):
+    """However long the other one takes, the feed is polled afterwards, once."""
+    monkeypatch.setattr(turns, "HOST_WAIT", 0.1)
+    site.answers["/a"] = rss(site)
+    claimed(library, site.host)
+    timer = threading.Timer(0.5, released, [library, site.host])
+    timer.start()
+
+    assert polled(library, site, "/a").polls == {"changed": 1}
+    timer.join()
+
+
+def test_a_feed_whose_host_stays_busy_is_reported_as_waiting(library, site, monkeypatch):
+    """The time is over: it is no failure of the feed, which is due at once in the next run."""
+    monkeypatch.setattr(turns, "HOST_WAIT", 0.1)
+    claimed(library, site.host)
+    with library.store.transaction("sync") as tx:
+        feeds.sync(tx, [FeedSource(url=site.url("/a"), publisher="fanal")])
+    discover.poll_all(library, "run", [site.url("/a")], seconds=0.3)
+
+    [poll] = query(library, "select * from poll")
+    assert (poll["result"], "another worker" in poll["error"]) == ("waiting", True)
+    row = feed_of(library, site, "/a")
+    assert (row["failures"], row["not_before"] <= library.now()) == (0, True)
