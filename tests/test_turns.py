@@ -1,59 +1,23 @@
 """Hosts are asked as they wish: robots.txt, turns and pauses, on a real store and loopback servers."""
 
 import gzip
-import json
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from hostile_server import Conversation, Server
+from hostile_server import Conversation
+from sites import PAGE, Site, listed, query
 
 from pipeline import robots, steps
 from pipeline.catalogue import FeedSource
-from pipeline.model import Feed, FeedEntry
 from pipeline.stages import discover, fetch, turns
 from pipeline.store import entries, feeds, hosts, runs
 from pipeline.store.runs import Run
 
-PAGE = b"<html><title>Une</title><p>Un texte.</p></html>"
 RSS = """<?xml version="1.0" encoding="UTF-8"?><rss version="2.0"><channel><title>Le Fanal</title>
 <item><title>Un titre</title><link>{url}</link><description>Un chapeau.</description></item>
 </channel></rss>"""
 FORBIDDING = b"User-agent: *\nDisallow: /ferme\n"
-
-
-class Site:
-    """A server whose paths answer what `answers` says; all other paths are pages, robots.txt is empty."""
-
-    def __init__(self, answers=None, name="press.localhost"):
-        self.name = name
-        self.answers = answers or {}
-        self.server = Server(self._answer)
-
-    def __enter__(self):
-        self.server.__enter__()
-        return self
-
-    def __exit__(self, *exc):
-        self.server.__exit__(*exc)
-
-    @property
-    def host(self):
-        return f"{self.name}:{self.server.port}"
-
-    @property
-    def paths(self):
-        return [head.split(" ")[1] for head in self.server.heads]
-
-    def url(self, path):
-        return self.server.url(path, self.name)
-
-    def _answer(self, talk):
-        answer = self.answers.get(talk.path)
-        if answer:
-            answer(talk)
-        else:
-            talk.answer("200 OK", b"" if talk.path == "/robots.txt" else PAGE, "Content-Type: text/html")
 
 
 @pytest.fixture
@@ -75,23 +39,6 @@ def library(open_runtime, site, other):
     runtime = open_runtime(allow_hosts=allowed)
     steps.start(runtime, Run("run", "command", polls=True, reason="a test"))
     return runtime
-
-
-def listed(runtime, *urls):
-    """Make these URLs entries that are due."""
-    found = tuple(
-        FeedEntry(url=url, canonical_url=url, title="Un titre", summary="Un chapeau.") for url in urls
-    )
-    at = datetime.now(UTC) - timedelta(minutes=1)
-    discover.import_feed(
-        runtime, "run", "http://feed.localhost/", json.dumps(urls).encode(), Feed("rss", found), at=at
-    )
-
-
-def query(runtime, sql, *values):
-    with runtime.store.transaction("look") as tx:
-        cursor = tx.execute(sql, values)
-        return cursor.fetchall() if cursor.description else []
 
 
 def entry(runtime, url):
@@ -226,6 +173,7 @@ def test_retry_after_pauses_the_host_that_said_it(library, site, other, monkeypa
     site.answers["/1"] = redirects(other.url("/plein"))
     other.answers["/plein"] = lambda talk: talk.answer("503 Busy", b"", "Retry-After: 7200")
     monkeypatch.setattr(fetch, "THREADS", 1)
+    monkeypatch.setattr(fetch, "AT_ONCE", 1)
     listed(library, site.url("/1"), site.url("/2"), other.url("/3"))
     query(library, "update entry set priority = 3 where url <> %s", site.url("/1"))
     query(library, "update host set next_at = clock_timestamp() + interval '1 s' where name = %s", other.host)
