@@ -48,6 +48,55 @@ def test_first_middle_and_last_address_of_every_special_block_are_refused(block)
     assert [is_public(network[place]) for place in places] == [False] * 3
 
 
+REASONS = {
+    "0.1.2.3": "this network, RFC 791",
+    "10.0.0.1": "private use, RFC 1918",
+    "100.64.0.1": "shared by a carrier's customers, RFC 6598",
+    "127.0.0.1": "loopback, RFC 1122",
+    "169.254.169.254": "link-local, RFC 3927",
+    "172.16.0.1": "private use, RFC 1918",
+    "192.0.0.1": "protocol assignments, RFC 6890",
+    "192.0.2.1": "documentation, RFC 5737",
+    "192.88.99.1": "6to4 relay, RFC 7526",
+    "192.168.0.1": "private use, RFC 1918",
+    "198.18.0.1": "benchmarking, RFC 2544",
+    "198.51.100.1": "documentation, RFC 5737",
+    "203.0.113.1": "documentation, RFC 5737",
+    "224.0.0.1": "multicast, RFC 1112",
+    "255.255.255.255": "broadcast, RFC 919",
+    "240.0.0.1": "reserved, RFC 1112",
+    "::": "unspecified, RFC 4291",
+    "::1": "loopback, RFC 4291",
+    "::127.0.0.1": "IPv4-compatible, RFC 4291",
+    "::ffff:127.0.0.1": "IPv4-mapped, RFC 4291",
+    "::ffff:0:127.0.0.1": "IPv4-translated, RFC 2765",
+    "64:ff9b::127.0.0.1": "IPv4 behind NAT64, RFC 6052",
+    "64:ff9b:1::127.0.0.1": "IPv4 behind NAT64, RFC 8215",
+    "100::1": "discarded, RFC 6666",
+    "100:0:0:1::1": "dummy prefix, RFC 9780",
+    "2001::1": "Teredo, RFC 4380",
+    "2001:2::1": "benchmarking, RFC 5180",
+    "2001:10::1": "ORCHID, RFC 4843",
+    "2001:1::1": "protocol assignments, RFC 2928",
+    "2001:db8::1": "documentation, RFC 3849",
+    "2002:7f00:1::": "6to4, RFC 3056",
+    "3fff::1": "documentation, RFC 9637",
+    "5f00::1": "segment routing, RFC 9602",
+    "fd00::1": "unique local, RFC 4193",
+    "fe80::1": "link-local, RFC 4291",
+    "fec0::1": "site-local, RFC 3879",
+    "ff02::1": "multicast, RFC 4291",
+    "4000::1": "not global unicast, RFC 4291",
+    "fe00::1": "not global unicast, RFC 4291",
+}
+
+
+@pytest.mark.parametrize("address", REASONS)
+def test_a_refusal_says_what_the_address_is(address):
+    """Whoever reads it has to find out who answered with such an address: its block is half the way."""
+    assert refusal(ip_address(address)) == REASONS[address]
+
+
 @pytest.mark.parametrize("address", JUST_OUTSIDE)
 def test_the_neighbours_of_special_blocks_are_public(address):
     assert refusal(ip_address(address)) == ""
