@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -119,6 +120,25 @@ def test_a_killed_workers_host_is_taken_over_when_its_lease_ends(library, sites,
     assert query(library, "select count(*) as n, count(distinct entry_id) as entries from page") == [
         {"n": 4, "entries": 4}
     ]
+
+
+@pytest.mark.parametrize("delay", [0, 60])
+def test_an_interrupted_worker_ends_and_leaves_its_pages_to_the_next(delay, library, sites, start):
+    """Ctrl-C in the middle of many pages, or of a crawl-delay: it does not go on, and holds no lease."""
+    site, _ = sites
+    asked = threading.Event()
+    site.answers = {
+        "/robots.txt": lambda talk: talk.answer("200 OK", f"User-agent: *\nCrawl-delay: {delay}\n".encode()),
+        "/0": lambda talk: (asked.set(), talk.answer("200 OK", PAGE)),
+    }
+    listed(library, *(site.url(f"/{number}") for number in range(90)))
+    process = start("fetch")
+    assert asked.wait(60)
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(15) != 0
+    assert len(site.paths) < 90
+    assert query(library, "select from entry where lease_token is not null") == []
 
 
 DISCOVER = """

@@ -2,6 +2,7 @@
 
 import gzip
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -439,3 +440,24 @@ def test_a_feed_whose_host_stays_busy_is_reported_as_waiting(library, site, monk
     assert (poll["result"], "another worker" in poll["error"]) == ("waiting", True)
     row = feed_of(library, site, "/a")
     assert (row["failures"], row["not_before"] <= library.now()) == (0, True)
+
+
+def test_two_workers_of_one_run_poll_a_feed_once(library, site):
+    """A task that runs twice at once asks each feed once, and writes one row for each."""
+    site.answers |= {path: rss(site) for path in ("/a", "/b", "/c")}
+    urls = [site.url(path) for path in ("/a", "/b", "/c")]
+    with library.store.transaction("sync") as tx:
+        feeds.sync(tx, [FeedSource(url=url, publisher="fanal") for url in urls])
+    barrier = threading.Barrier(2)
+
+    def work(_):
+        barrier.wait()
+        discover.poll_all(library, "run", urls)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, range(2)))
+
+    assert sorted(site.paths) == ["/a", "/b", "/c", "/robots.txt"]
+    assert query(library, "select result, count(*) as n from poll group by result") == [
+        {"result": "changed", "n": 3}
+    ]

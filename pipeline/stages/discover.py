@@ -5,11 +5,10 @@ written with the note of the polling in one transaction, so a crash leaves eithe
 """
 
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 
 from pipeline import feeds as parser
 from pipeline import schedule
@@ -17,6 +16,7 @@ from pipeline.errors import BlockedAddress, Busy, Permanent, TimedOut, Transient
 from pipeline.model import Feed
 from pipeline.responses import Fetched
 from pipeline.runtime import Runtime
+from pipeline.stages.shift import Shift
 from pipeline.stages.turns import HostPaused, LeaseLost, RobotsUnreadable, Turns, turns
 from pipeline.store import Transaction, feeds
 from pipeline.store.feeds import FeedRow, Poll
@@ -35,18 +35,16 @@ def poll_all(runtime: Runtime, run: str, urls: Sequence[str], *, seconds: float 
     A host that another worker asks is waited for until the time is over; its feeds then count as waiting.
     """
     runtime.store, runtime.keeper, runtime.fetcher, runtime.archive, runtime.workers  # noqa: B018  opened before the threads start
-    ends = time.monotonic() + seconds
+    shift = Shift(seconds)
     while due := _due(runtime, run, urls):
-        if time.monotonic() >= ends:
+        if shift.over():
             for row in due:
                 _wait(runtime, run, row, Busy(f"another worker is asking {row.host}"))
             return
         by_host: dict[str, list[FeedRow]] = defaultdict(list)
         for feed in due:
             by_host[feed.host].append(feed)
-        with ThreadPoolExecutor(THREADS, thread_name_prefix="poll") as pool:
-            for done in [pool.submit(_poll_host, runtime, run, rows, ends) for rows in by_host.values()]:
-                done.result()
+        shift.work(THREADS, [partial(_poll_host, runtime, run, rows, shift) for rows in by_host.values()])
 
 
 def import_feed(
@@ -76,13 +74,13 @@ def _due(runtime: Runtime, run: str, urls: Sequence[str]) -> list[FeedRow]:
         return feeds.due(tx, urls, run=run, now=runtime.now())
 
 
-def _poll_host(runtime: Runtime, run: str, rows: list[FeedRow], ends: float) -> None:
+def _poll_host(runtime: Runtime, run: str, rows: list[FeedRow], shift: Shift) -> None:
     """Poll the host's feeds one after another, until the time is over or another worker takes the host."""
     for row in rows:
-        if time.monotonic() >= ends:
+        if shift.over():
             return
         try:
-            with turns(runtime) as mine:
+            with turns(runtime, shift) as mine:
                 mine.hold(row.host)
                 for current in _due(runtime, run, [row.url]):  # none: another worker of the run was faster
                     _poll(runtime, run, mine, current)

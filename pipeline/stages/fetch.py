@@ -6,7 +6,6 @@ one after another, and commits each before it asks for the next.
 
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,6 +15,7 @@ from pipeline.model import Outcome, PageFate, Stage
 from pipeline.responses import Fetched
 from pipeline.runtime import Runtime
 from pipeline.stages.rereading import next_reading
+from pipeline.stages.shift import Shift
 from pipeline.stages.turns import HostPaused, LeaseLost, RobotsDisallowed, RobotsUnreadable, Turns, turns
 from pipeline.store import Transaction, entries, hosts
 from pipeline.store.entries import EntryRow
@@ -47,16 +47,14 @@ def drain(runtime: Runtime, run: str, *, shard: int = 0, shards: int = 1, second
     when the time is over stay due.
     """
     runtime.store, runtime.keeper, runtime.fetcher, runtime.archive  # noqa: B018  opened before the threads start
-    ends = time.monotonic() + seconds
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="fetch") as pool:
-        for done in [pool.submit(_work, runtime, run, shard, shards, ends) for _ in range(THREADS)]:
-            done.result()
+    shift = Shift(seconds)
+    shift.work(THREADS, [lambda: _work(runtime, run, shard, shards, shift)] * THREADS)
 
 
-def _work(runtime: Runtime, run: str, shard: int, shards: int, ends: float) -> None:
+def _work(runtime: Runtime, run: str, shard: int, shards: int, shift: Shift) -> None:
     """Lease one host after another for as long as pages are due."""
-    while time.monotonic() < ends:
-        with turns(runtime) as mine:
+    while not shift.over():
+        with turns(runtime, shift) as mine:
             with runtime.store.transaction("claim_host") as tx:
                 host = hosts.claim_with_entries(
                     tx,
@@ -68,7 +66,7 @@ def _work(runtime: Runtime, run: str, shard: int, shards: int, ends: float) -> N
                 )
             if host:
                 mine.took(host)
-                _work_host(runtime, run, mine, host, ends)
+                _work_host(runtime, run, mine, host, shift)
                 continue
         with runtime.store.transaction("pending") as tx:
             left = entries.pending(
@@ -79,8 +77,8 @@ def _work(runtime: Runtime, run: str, shard: int, shards: int, ends: float) -> N
         time.sleep(min(0.25, left.seconds or 0.25))
 
 
-def _work_host(runtime: Runtime, run: str, mine: Turns, host: str, ends: float) -> None:
-    while time.monotonic() < ends:
+def _work_host(runtime: Runtime, run: str, mine: Turns, host: str, shift: Shift) -> None:
+    while not shift.over():
         try:
             mine.hold(host)  # the last page's redirects may have led elsewhere
             with runtime.store.transaction("claim") as tx:
@@ -93,7 +91,7 @@ def _work_host(runtime: Runtime, run: str, mine: Turns, host: str, ends: float) 
                     limit=AT_ONCE,
                 )
             for row in rows:
-                if time.monotonic() >= ends:
+                if shift.over():
                     return
                 mine.hold(host)
                 _fetch(runtime, run, mine, row)

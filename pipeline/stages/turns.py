@@ -26,6 +26,7 @@ from pipeline.responses import Response
 from pipeline.robots import Rules
 from pipeline.runtime import Runtime
 from pipeline.schedule import ROBOTS_FINAL_AFTER
+from pipeline.stages.shift import Shift
 from pipeline.store import hosts, leases
 from pipeline.urls import host_of
 
@@ -65,9 +66,10 @@ class LeaseLost(Transient):
 class Turns:
     """Holds at most one host at a time, under one token, until the block ends."""
 
-    def __init__(self, runtime: Runtime, token: int) -> None:
+    def __init__(self, runtime: Runtime, token: int, shift: Shift) -> None:
         self._runtime = runtime
         self._store = runtime.store
+        self._shift = shift
         self.token = token
         self.host = ""
         self._asking = False  # a request to the host may be under way
@@ -84,7 +86,7 @@ class Turns:
                 if hosts.claim(tx, host, token=self.token, lease=self._store.lease_seconds):
                     self.host = host
                     return
-            if time.monotonic() > ends:
+            if time.monotonic() > ends or self._shift.over():
                 raise Busy(f"another worker is asking {host}")
             time.sleep(0.2)
 
@@ -138,7 +140,9 @@ class Turns:
                     return
             if seconds > WAIT_AT_MOST:
                 raise HostPaused(f"{self.host} asked to be left alone", retry_after=seconds)
-            time.sleep(min(seconds, 5.0))
+            if self._shift.over():
+                raise Busy(f"the time was over before it was the turn of {self.host}")
+            time.sleep(min(seconds, 1.0))
 
     def _gap(self) -> float:
         """Seconds between two requests to the host held."""
@@ -231,9 +235,9 @@ def _refusal_for_now(host: str, row: hosts.RobotsRow, now: datetime) -> RobotsDi
 
 
 @contextlib.contextmanager
-def turns(runtime: Runtime) -> Iterator[Turns]:
-    """Turns under a new token; all that it holds is given back at the end."""
+def turns(runtime: Runtime, shift: Shift) -> Iterator[Turns]:
+    """Turns under a new token, not waited for beyond the shift; all that is held is given back at the end."""
     with runtime.store.transaction("new_token") as tx:
         token = leases.new_token(tx)
     with runtime.keeper.keep(token):
-        yield Turns(runtime, token)
+        yield Turns(runtime, token, shift)

@@ -1,0 +1,31 @@
+"""Shifts: several threads that work side by side until their time is over.
+
+Does not know what they do, and ends none by force: they ask whether it is over wherever they would wait.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+
+class Shift:
+    """Is over after so many seconds, or as soon as one of its threads fails or the process is interrupted."""
+
+    def __init__(self, seconds: float) -> None:
+        self._ends = time.monotonic() + seconds
+        self._called_off = threading.Event()
+
+    def over(self) -> bool:
+        """Whether no more work is to be begun."""
+        return self._called_off.is_set() or time.monotonic() >= self._ends
+
+    def work(self, threads: int, calls: Iterable[Callable[[], None]]) -> None:
+        """Make the calls in so many threads, wait for all, and raise what the first of them raised."""
+        with ThreadPoolExecutor(threads, thread_name_prefix="shift") as pool:
+            try:
+                for done in [pool.submit(call) for call in calls]:
+                    done.result()
+            except BaseException:
+                self._called_off.set()
+                raise
