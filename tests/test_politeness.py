@@ -65,8 +65,16 @@ def gaps(site):
 
 
 def test_a_host_is_asked_by_one_worker_at_a_time_with_the_gap_between(library, sites, start):
-    """Two processes of eight threads; pages, redirects between the hosts, robots.txt, and a Retry-After."""
+    """Two processes of eight threads; pages, redirects between the hosts, robots.txt, and a Retry-After.
+
+    Answers take longer than the gap, and a host has more pages than a worker leases at once: neither the gap
+    nor the entries' own leases stand in for the host's.
+    """
     site, other = sites
+
+    def slow(talk):
+        talk.stop.wait(GAP + 0.2)
+        talk.answer("200 OK", PAGE)
 
     def busy(talk):
         talk.answer("503 Busy", b"", "Retry-After: 2")
@@ -78,22 +86,24 @@ def test_a_host_is_asked_by_one_worker_at_a_time_with_the_gap_between(library, s
     site.answers["/robots.txt"] = lambda talk: talk.answer(
         "302 Found", b"", f"Location: {other.url('/rules')}"
     )
-    other.answers = {"/busy": busy, "/slow": lambda talk: (talk.stop.wait(0.5), talk.answer("200 OK", PAGE))}
-    pages = [place.url(f"/{number}") for place in sites for number in range(8)]
-    listed(library, *pages, other.url("/busy"), other.url("/slow"))
+    site.answers |= {f"/{number}": slow for number in range(4, 16)}
+    other.answers = {"/busy": busy} | {f"/{number}": slow for number in range(12)}
+    pages = [place.url(f"/{number}") for place, pages in ((site, 16), (other, 12)) for number in range(pages)]
+    listed(library, *pages, other.url("/busy"))
 
     processes = [start("fetch"), start("fetch")]
 
     assert [process.wait(120) for process in processes] == [0, 0]
-    assert len(site.times) == 1 + 8
-    assert len(other.times) == 2 + 8 + 4 + 2
+    for place, pages in ((site, 16), (other, 12 + 4 + 1)):
+        asked = [path for path in place.paths if path not in ("/robots.txt", "/rules")]
+        assert len(asked) == len(set(asked)) == pages
     for place in sites:
         assert min(gaps(place)) >= GAP, gaps(place)
     order = [path for _, path in sorted(zip(other.times, other.paths, strict=True))]
     paused = order.index("/busy")
     assert paused == len(order) - 1 or gaps(other)[paused] >= 2
     stages = query(library, "select stage, count(*) as n from entry group by stage order by stage")
-    assert stages == [{"stage": "extract", "n": 17}, {"stage": "fetch", "n": 1}]
+    assert stages == [{"stage": "extract", "n": 28}, {"stage": "fetch", "n": 1}]
 
 
 def test_a_killed_workers_host_is_taken_over_when_its_lease_ends(library, sites, start):
