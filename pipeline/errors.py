@@ -12,10 +12,14 @@
         ├── Unparsable
         ├── TooManyRedirects
         ├── ConfigError
-        └── NotFound
+        ├── NotFound
+        └── Defect           a bug, ours or a library's, that one page, feed or text brings up
 
-Driver errors are translated at the edge with `from error`; bugs pass untouched.
+Driver errors are translated at the edge with `from error`; other bugs pass untouched.
 """
+
+import traceback
+from pathlib import PurePath
 
 
 class VeilleError(Exception):
@@ -90,3 +94,20 @@ class ConfigError(Permanent):
 
 class NotFound(Permanent):
     code = "not_found"
+
+
+class Defect(Permanent):
+    """A bug, ours or a library's, that one page, feed or text brings up: it must not stop the others."""
+
+    code = "defect"
+
+
+def place_of(error: Exception) -> str:
+    """A bug's kind and place. Its message stays out: it may quote the page."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"a bug: {type(error).__name__} in {PurePath(last.filename).name}, line {last.lineno}"
+
+
+def lines_of(error: Exception) -> str:
+    """The way to a bug, line by line, without the values, which may quote the page."""
+    return "".join(traceback.format_tb(error.__traceback__))

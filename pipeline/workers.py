@@ -16,7 +16,6 @@ import struct
 import subprocess
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -27,7 +26,7 @@ from typing import IO, Any, Self
 import orjson
 
 from pipeline import errors, offspring
-from pipeline.errors import Transient, Unparsable, VeilleError
+from pipeline.errors import Defect, Transient, Unparsable, VeilleError, lines_of, place_of
 from pipeline.model import Article, Claims, Feed
 
 WALL = 10.0  # seconds for one page; the slowest of 553 real ones needs 0.5
@@ -36,6 +35,8 @@ WALL = 10.0  # seconds for one page; the slowest of 553 real ones needs 0.5
 MEMORY = 600_000_000
 START = 120.0  # seconds to load libraries and models: 3 CPU-s, on a machine that may be busy
 OUT_OF_MEMORY = 77  # exit code of a child; freed memory is in pieces, so it does not go on
+
+log = logging.getLogger(__name__)
 
 Result = Article | Feed | None
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -103,8 +104,9 @@ class Workers:
         - "parse_feed": the arguments of `feeds.parse` -> Feed
         - "warm": nothing -> None, when the models are loaded
 
-        Raises what the function raises, and Unparsable where the child took more than the limit of time or
-        memory or died over it; it is then replaced. Raises Transient where no child can be had.
+        Raises what the function raises (Defect for what is a bug), and Unparsable where the child took more
+        than the limit of time or memory or died over it; it is then replaced. Raises Transient where no child
+        can be had.
         """
         request = _request(task, payload or {})
         child = self._idle.get()
@@ -266,8 +268,9 @@ def _raise_error(head: dict[str, str]) -> None:
     """Raises the error that an answer reports, if it reports one."""
     if not head:
         return
-    if head["code"] not in _ERRORS:
-        raise RuntimeError(f"a bug in the reading process:\n{head['message']}")
+    if head["code"] == Defect.code:
+        log.error("a bug in the reading process", extra={"error": head["message"], "lines": head["hint"]})
+        raise Defect(head["message"])
     raise _ERRORS[head["code"]](head["message"], hint=head["hint"])
 
 
@@ -320,8 +323,8 @@ def _answer(head: bytes, raw: bytes) -> bytes:
         os._exit(OUT_OF_MEMORY)
     except VeilleError as error:
         said = {"code": error.code, "message": str(error), "hint": error.hint}
-    except Exception:  # noqa: BLE001 - a bug: it is raised where somebody sees it
-        said = {"code": "bug", "message": traceback.format_exc()}
+    except Exception as error:  # noqa: BLE001 - a bug: it is raised where somebody sees it
+        said = {"code": Defect.code, "message": place_of(error), "hint": lines_of(error)}
     return _frame(orjson.dumps(said), b"")
 
 

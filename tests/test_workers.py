@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import Transient, Unparsable
+from pipeline.errors import Defect, Transient, Unparsable
 from pipeline.model import Article, Feed
 from pipeline.workers import Workers
 
@@ -126,13 +126,16 @@ def test_a_lost_child_is_explained_and_replaced(word, reason, misbehaving):
         assert lost not in pids(workers)
 
 
-def test_a_bug_is_not_mistaken_for_a_bad_page(misbehaving):
-    """It is raised here, with the child's traceback, and is no error of Veille."""
+def test_a_bug_is_not_mistaken_for_a_bad_page(misbehaving, caplog):
+    """It has a name of its own, and its place; the log has the way there. Neither quotes a value."""
     with Workers(1) as workers:
-        with pytest.raises(RuntimeError, match=r"(?s)a bug in the reading process.*LookupError: planted"):
+        with pytest.raises(Defect, match=r"a bug: LookupError in \S+, line \d+$") as stumbled:
             workers.run("parse_feed", feed("BOGUE"))
 
         assert title_of(workers, "Suite") == "Suite"
+    (record,) = caplog.records
+    assert "planted" not in str(stumbled.value)
+    assert "_parse_feed" in record.lines
 
 
 def test_talk_does_not_disturb_the_messages(misbehaving):

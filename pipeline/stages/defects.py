@@ -5,12 +5,10 @@ what gives up is counted as failed until `veille retry`.
 """
 
 import logging
-import traceback
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from pipeline import schedule
-from pipeline.errors import VeilleError
+from pipeline.errors import VeilleError, lines_of, place_of
 from pipeline.model import Outcome, Stage
 from pipeline.runtime import Runtime
 from pipeline.store import entries
@@ -36,7 +34,7 @@ def work_around(runtime: Runtime, run: str, token: int, rows: Sequence[EntryRow]
 
 
 def _set_aside(runtime: Runtime, run: str, token: int, row: EntryRow, error: Exception) -> None:
-    reason = _named(error)
+    reason = place_of(error)
     attempts = row.attempts + 1
     due_at = schedule.next_attempt(attempts, now=runtime.now())
     log.error(
@@ -46,7 +44,7 @@ def _set_aside(runtime: Runtime, run: str, token: int, row: EntryRow, error: Exc
             "host": row.host,
             "entry": row.id,
             "error": reason,
-            "lines": "".join(traceback.format_tb(error.__traceback__)),  # without the values, which are texts
+            "lines": lines_of(error),
         },
     )
     with runtime.store.transaction("set_aside") as tx:
@@ -55,9 +53,3 @@ def _set_aside(runtime: Runtime, run: str, token: int, row: EntryRow, error: Exc
         stage = Stage(row.stage) if due_at else Stage.DONE
         outcome = None if due_at or row.outcome else Outcome.FAILED
         entries.move(tx, row.id, stage, due_at=due_at, reason=reason, attempts=attempts, outcome=outcome)
-
-
-def _named(error: Exception) -> str:
-    """The error's kind and place. Its message stays out: it may quote the page."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"a bug: {type(error).__name__} in {Path(last.filename).name}, line {last.lineno}"

@@ -12,7 +12,20 @@ from functools import partial
 
 from pipeline import feeds as parser
 from pipeline import schedule
-from pipeline.errors import BlockedAddress, Busy, Permanent, TimedOut, Transient, Unparsable, Unreachable
+from pipeline.errors import (
+    BlockedAddress,
+    Busy,
+    Conflict,
+    Defect,
+    Permanent,
+    TimedOut,
+    Transient,
+    Unparsable,
+    Unreachable,
+    VeilleError,
+    lines_of,
+    place_of,
+)
 from pipeline.model import Feed
 from pipeline.responses import Fetched
 from pipeline.runtime import Runtime
@@ -83,10 +96,21 @@ def _poll_host(runtime: Runtime, run: str, rows: list[FeedRow], shift: Shift) ->
             with turns(runtime, shift) as mine:
                 mine.hold(row.host)
                 for current in _due(runtime, run, [row.url]):  # none: another worker of the run was faster
-                    _poll(runtime, run, mine, current)
-        except (Busy, LeaseLost) as error:
+                    _poll_around(runtime, run, mine, current)
+        except (Busy, LeaseLost, Conflict) as error:
             log.info("host left to another worker", extra={"run": run, "feed": row.url, "why": str(error)})
             return
+
+
+def _poll_around(runtime: Runtime, run: str, mine: Turns, row: FeedRow) -> None:
+    """Poll the feed. One that brings up a bug has failed, and does not stop the others."""
+    try:
+        _poll(runtime, run, mine, row)
+    except VeilleError:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever it is, one feed must not stop the press
+        log.error("a bug in polling", extra={"run": run, "feed": row.url, "lines": lines_of(error)})  # noqa: TRY400
+        _fail(runtime, run, row, Defect(place_of(error)))
 
 
 def _poll(runtime: Runtime, run: str, mine: Turns, row: FeedRow) -> None:
@@ -131,7 +155,7 @@ def _read(runtime: Runtime, run: str, row: FeedRow, fetched: Fetched) -> None:
         feed = runtime.workers.run(
             "parse_feed", {"body": response.body, "url": fetched.url, "content_type": response.content_type}
         )
-    except Unparsable as error:
+    except (Unparsable, Defect) as error:
         _fail(runtime, run, row, error, response.status)
         return
     assert isinstance(feed, Feed)

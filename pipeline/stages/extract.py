@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pipeline import articles as reading
 from pipeline import fingerprints
-from pipeline.errors import NotFound, Unparsable
+from pipeline.errors import Defect, NotFound, Unparsable
 from pipeline.model import Article, Claims, Completeness, Outcome, PageFate, Stage
 from pipeline.runtime import Runtime
 from pipeline.stages.rereading import next_reading
@@ -83,7 +83,7 @@ def _read(runtime: Runtime, entry: EntryRow) -> Reading:
             },
         )
         assert isinstance(article, Article)
-    except (Unparsable, NotFound) as error:
+    except (Unparsable, NotFound, Defect) as error:
         return _from_claims(page, entry, claims, PageFate.UNPARSABLE, str(error))
     if article.completeness is Completeness.EMPTY and claims.summary:
         return _from_claims(page, entry, claims, PageFate.TEASER, article.completeness_reason)

@@ -6,14 +6,17 @@ one after another, and commits each before it asks for the next.
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from pipeline import failpoints, schedule
-from pipeline.errors import BlockedAddress, Busy, Permanent, TimedOut, TooLarge, Unreachable
+from pipeline.errors import BlockedAddress, Busy, Conflict, Permanent, TimedOut, TooLarge, Unreachable
 from pipeline.model import Outcome, PageFate, Stage
 from pipeline.responses import Fetched
 from pipeline.runtime import Runtime
+from pipeline.stages.defects import work_around
 from pipeline.stages.rereading import next_reading
 from pipeline.stages.shift import Shift
 from pipeline.stages.turns import HostPaused, LeaseLost, RobotsDisallowed, RobotsUnreadable, Turns, turns
@@ -94,12 +97,17 @@ def _work_host(runtime: Runtime, run: str, mine: Turns, host: str, shift: Shift)
                 if shift.over():
                     return
                 mine.hold(host)
-                _fetch(runtime, run, mine, row)
-        except (Busy, LeaseLost) as error:
+                work_around(runtime, run, mine.token, [row], partial(_fetch_each, mine))
+        except (Busy, LeaseLost, Conflict) as error:
             log.info("host left to another worker", extra={"host": host, "why": str(error)})
             return
         if not rows:
             return
+
+
+def _fetch_each(mine: Turns, runtime: Runtime, run: str, _: int, rows: Sequence[EntryRow]) -> None:
+    for row in rows:
+        _fetch(runtime, run, mine, row)
 
 
 def _fetch(runtime: Runtime, run: str, mine: Turns, entry: EntryRow) -> None:
