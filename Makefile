@@ -26,7 +26,8 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Veille needs Python 3.11, 3.12 or 3.13; none was found. Install one, or say make PYTHON=/path/to/python3.12"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make environments: install its venv package (Debian: apt install python3-venv)"; exit 1; }
 	@echo "installing into $(VENV) (once)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -f $@ || $(PYTHON) -m venv --clear $(VENV)
+	@rm -f $@  # until all is there: what an interruption leaves half made is made anew
 	@grep -A40 '^uv==' requirements.lock | awk '/^[a-z]/ && !/^uv==/ {exit} {print}' > $(VENV)/uv.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
