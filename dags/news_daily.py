@@ -7,6 +7,9 @@ where the last attempt stopped, and nothing is done twice. `veille status` and `
 waits, and why.
 
 **A backfill** of a past day does not ask live feeds, which would answer with today.
+
+**To try it** without a scheduler: `airflow dags test news_daily`. It asks the feeds of `VEILLE_CONFIG`, by
+default those of the real press.
 """
 
 import os
@@ -120,8 +123,4 @@ def news_daily():
     steps >> complete()
 
 
-news_daily_dag = news_daily()
-
-if __name__ == "__main__":
-    run = news_daily_dag.test()
-    raise SystemExit(run.state != "success")
+news_daily()

@@ -1,7 +1,7 @@
-"""`python -m pipeline.offspring PROGRAM …`: run a Python program that does not outlive its parent.
+"""`python -m pipeline.offspring PARENT PROGRAM …`: run a Python program that does not outlive its parent.
 
 Does not restart or watch anything else. The parent may die of SIGKILL, which no handler of its own survives;
-so the child looks for itself.
+so the child looks for itself. It is told the parent's pid: that one may be gone before the child first looks.
 """
 
 import os
@@ -13,9 +13,8 @@ import time
 LOOK_EVERY = 0.5  # seconds
 
 
-def die_with_parent() -> None:
-    """End this process, hard, once the one that started it is gone."""
-    parent = os.getppid()
+def die_with_parent(parent: int) -> None:
+    """End this process, hard, once its parent is no longer the one with this pid."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -26,8 +25,8 @@ def die_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    die_with_parent()
-    sys.argv = sys.argv[1:]
+    die_with_parent(int(sys.argv[1]))
+    sys.argv = sys.argv[2:]
     if sys.argv[0] == "-m":
         sys.argv = sys.argv[1:]
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -294,7 +294,7 @@ def _die_with_parent() -> None:
 
     Linux sends SIGKILL, also into C code that does not let Python's threads run; elsewhere a thread looks.
     """
-    offspring.die_with_parent()
+    offspring.die_with_parent(os.getppid())
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 

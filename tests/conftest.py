@@ -23,6 +23,16 @@ def missing(what: str, reason: str) -> None:
     pytest.skip(reason)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def nowhere(tmp_path_factory):
+    """A test that names no catalogue gets an error instead of asking the real press."""
+    folder = tmp_path_factory.mktemp("nowhere")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VEILLE_HOME", str(folder / "home"))
+        patch.setenv("VEILLE_CONFIG", str(folder / "config"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def corpus() -> Path:
     """The folder of real pages and feeds."""

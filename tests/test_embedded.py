@@ -19,18 +19,14 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from accounts import IS_ROOT, NOBODY, python_of, python_path
 from conftest import ROOT
 
 from pipeline.errors import Busy, ConfigError
-from pipeline.store.embedded import Embedded, client, files, locks, programs, supervisor
+from pipeline.store.embedded import Embedded, client, locks, programs, supervisor
 from pipeline.store.embedded.place import SHORT, STATE, settle
 from pipeline.store.embedded.supervisor import IDLE_VARIABLE
 
-IS_ROOT = os.geteuid() == 0
-NOBODY = pwd.getpwnam("nobody")
-# The environment's Python may lie under /root; one of the system with the same version reads its packages.
-REACHABLE = files.can_enter(Path(sys.executable).resolve(), NOBODY)
-SYSTEM_PYTHON = shutil.which(f"python3.{sys.version_info.minor}", path="/usr/local/bin:/usr/bin")
 needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root can take another account")
 slow = pytest.mark.slow
 
@@ -81,15 +77,13 @@ class Home:
 
     def spawn(self, code: str, *args: str, before: tuple[str, ...] = (), **environment: str):
         """Start a Python process in a session of its own, as the home's account."""
-        path = os.pathsep.join([str(ROOT), *filter(os.path.isdir, sys.path)])
-        python = sys.executable if REACHABLE or not self.account else SYSTEM_PYTHON
         process = subprocess.Popen(
-            [*before, python, "-c", code, str(self.folder), *args],
+            [*before, python_of(self.account), "-c", code, str(self.folder), *args],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": path} | environment,
+            env=os.environ | {"PYTHONPATH": python_path()} | environment,
             cwd="/",
             user=self.account and self.account.pw_uid,
             group=self.account and self.account.pw_gid,
@@ -215,7 +209,7 @@ def open_folder():
 def plain(open_folder: Path):
     """A home of an account without rights: `nobody` where root runs the tests, else our own."""
     if IS_ROOT:
-        if not (REACHABLE or SYSTEM_PYTHON):
+        if not python_of(NOBODY):
             pytest.skip("no Python that an account without rights can run")
         os.chown(open_folder, NOBODY.pw_uid, NOBODY.pw_gid)
     found = Home(open_folder / "postgres", NOBODY if IS_ROOT else None)

@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 from offspring import VEILLE
 
 pytestmark = [pytest.mark.corpus, pytest.mark.slow]
@@ -19,10 +20,10 @@ pytestmark = [pytest.mark.corpus, pytest.mark.slow]
 
 def veille(*arguments, home, url):
     """Run the command as its users do; return what it wrote as JSON."""
-    environment = os.environ | {"VEILLE_HOME": str(home), "VEILLE_DATABASE_URL": url}
+    settings = {"VEILLE_HOME": str(home), "VEILLE_CONFIG": str(ROOT / "config"), "VEILLE_DATABASE_URL": url}
     said = subprocess.run(
         [*VEILLE, *arguments, "--json"],
-        env=environment,
+        env=os.environ | settings,
         capture_output=True,
         check=True,
     )

@@ -6,12 +6,12 @@ lies in `demo` under the home. It may be interrupted at any moment and started a
 
 import contextlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 
@@ -28,7 +28,8 @@ from pipeline.store.runs import Report
 
 EDITIONS = 2  # one article is revised between them
 GAP_SECONDS = 0.05  # the newsroom is ours: it need not be spared
-DAG_SECONDS = 600.0
+LEASE_SECONDS = 10.0  # started again after a kill, it waits so long for what the killed one had claimed
+CALL_SECONDS = 600.0
 QUERY = '"garanties de sécurité"'
 
 
@@ -49,26 +50,26 @@ def play(*, as_json: bool) -> None:
         newsroom.write_config(settings.config)
         shutil.copytree(ROOT / "config" / "topics", settings.config / "topics", dirs_exist_ok=True)
         with Runtime(settings) as runtime:
-            report = _run_editions(runtime, newsroom)
-            wrong = index.differences(runtime)
+            _run_editions(runtime, newsroom)
+            report = _report_on_new_runs(runtime)
             if as_json:
+                wrong = index.differences(runtime)
                 show.emit(show.plain(report) | {"adds_up": report.adds_up, "index_differs": wrong})
             else:
                 _tell(runtime, report)
+            _note_as_shown(runtime)
 
 
-def _run_editions(runtime: Runtime, newsroom: Newsroom) -> Report:
-    """Run the DAG for every edition that is left, and report on these runs as one."""
+def _run_editions(runtime: Runtime, newsroom: Newsroom) -> None:
+    """Run the DAG for every edition that is left."""
     with show.progress("starting PostgreSQL and preparing Airflow"):
         environment = _airflow(runtime, newsroom)
-    began = runtime.now()
     while True:
         with show.progress(f"the DAG news_daily runs in Airflow (edition {newsroom.edition} of {EDITIONS})"):
-            _run_dag(environment)
+            _airflow_does("dags test news_daily", environment)
         if newsroom.edition >= EDITIONS:
             break
         newsroom.publish_edition(newsroom.edition + 1)
-    return _report_since(runtime, began)
 
 
 def _airflow(runtime: Runtime, newsroom: Newsroom) -> dict[str, str]:
@@ -76,49 +77,57 @@ def _airflow(runtime: Runtime, newsroom: Newsroom) -> dict[str, str]:
     home = runtime.settings.home
     runtime.embedded.create_database(scheduler.DATABASE)
     url = scheduler.database_url(runtime.embedded)
-    environment = os.environ | scheduler.environment(home, url)
+    own = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    environment = own | scheduler.environment(home, url)
     environment |= {
         "VEILLE_HOME": str(home),
         "VEILLE_CONFIG": str(runtime.settings.config),
         "VEILLE_ARCHIVE": str(runtime.settings.archive),
         "VEILLE_ALLOW_HOSTS": ",".join(newsroom.hosts),
         "VEILLE_HOST_GAP_SECONDS": str(GAP_SECONDS),
+        "VEILLE_LEASE_SECONDS": str(LEASE_SECONDS),
     }
     environment.pop("VEILLE_DATABASE_URL", None)
     _ = runtime.store  # the schema is made before the tasks ask for it
-    _call(["-m", "airflow", "db", "migrate"], environment, "airflow db migrate")
+    _airflow_does("db migrate", environment)
     return environment
 
 
-def _run_dag(environment: dict[str, str]) -> None:
-    _call([str(ROOT / "dags" / "news_daily.py")], environment, "the DAG news_daily")
-
-
-def _call(arguments: list[str], environment: dict[str, str], what: str) -> None:
-    """Run Python with these arguments, its output into the log; it does not outlive us."""
+def _airflow_does(arguments: str, environment: dict[str, str]) -> None:
+    """Run a command of Airflow, its output into the log; it does not outlive us."""
     log = Path(environment["AIRFLOW_HOME"]) / "demo.log"
+    hint = f"see the end of {log}, then run the demo again"
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.offspring", *arguments],
+            [
+                sys.executable,
+                "-m",
+                "pipeline.offspring",
+                str(os.getpid()),
+                "-m",
+                "airflow",
+                *arguments.split(),
+            ],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
         with _ended(process):
-            code = process.wait(DAG_SECONDS)
+            try:
+                code = process.wait(CALL_SECONDS)
+            except subprocess.TimeoutExpired as error:
+                raise Transient(
+                    f"airflow {arguments} did not end in {CALL_SECONDS:.0f} s", hint=hint
+                ) from error
     if code:
-        raise Transient(
-            f"{what} failed (exit code {code})", hint=f"see the end of {log}, then run the demo again"
-        )
+        raise Transient(f"airflow {arguments} failed (exit code {code})", hint=hint)
 
 
 @contextlib.contextmanager
 def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
     try:
         yield
-    except subprocess.TimeoutExpired as error:
-        raise Transient(f"it did not end in {DAG_SECONDS:.0f} s", hint="run the demo again") from error
     finally:
         if process.poll() is None:
             process.terminate()
@@ -128,13 +137,26 @@ def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
             process.wait()
 
 
-def _report_since(runtime: Runtime, began: datetime) -> Report:
+def _shown(home: Path) -> Path:
+    """A file whose time is that of the last demonstration which got as far as to show its result."""
+    return home / "shown"
+
+
+def _note_as_shown(runtime: Runtime) -> None:
+    shown, now = _shown(runtime.settings.home), runtime.now().timestamp()
+    shown.touch()
+    os.utime(shown, (now, now))
+
+
+def _report_on_new_runs(runtime: Runtime) -> Report:
+    """The runs that no demonstration has shown yet, those that were interrupted among them, as one."""
+    shown = _shown(runtime.settings.home)
+    since = shown.stat().st_mtime if shown.exists() else 0.0
+    with runtime.store.transaction("recent") as tx:
+        known = [run for run, _, _ in runs.recent(tx, 100)]
+    new = [run.id for run in known if run.started_at and run.started_at.timestamp() > since]
     with runtime.store.transaction("report") as tx:
-        since = [
-            run.id for run, _, _ in runs.recent(tx, EDITIONS) if run.started_at and run.started_at >= began
-        ]
-    with runtime.store.transaction("report") as tx:
-        return runs.report(tx, since[-1], together_with=tuple(since[:-1]))
+        return runs.report(tx, new[0], together_with=tuple(new[1:]))
 
 
 def _tell(runtime: Runtime, report: Report) -> None:
@@ -161,15 +183,18 @@ def _tell(runtime: Runtime, report: Report) -> None:
     for topic, count in counts.items():
         table.add_row(topic, str(count))
     out.print(table)
-    print_results(QUERY, runtime.index.search(QUERY, limit=3))
-    out.print(f"\nNext, with VEILLE_HOME={_short(runtime.settings.home)}", style="bold", highlight=False)
-    for command in (
-        f"veille search {QUERY!r} --facets",
-        "veille show 1",
-        "veille runs show last",
-        "veille status",
-    ):
-        out.print(f"   {command}", highlight=False, markup=False)
+    found = runtime.index.search(QUERY, limit=3)
+    print_results(QUERY, found)
+    out.print("\nNext", style="bold")
+    for line in _next(runtime.settings.home, found.results[0].id if found.results else "1"):
+        out.print(f"   {line}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _next(home: Path, article: str) -> Iterator[str]:
+    """Commands to try, as the shell takes them."""
+    yield f"export VEILLE_HOME={shlex.quote(_short(home))}"
+    for arguments in (f"search {shlex.quote(QUERY)} --facets", f"show {article}", "runs show last", "status"):
+        yield f"{shlex.quote(_short(Path(sys.argv[0])))} {arguments}"
 
 
 def _pairs(hosts: tuple[str, ...]) -> Iterator[tuple[str, int]]:

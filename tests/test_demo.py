@@ -1,0 +1,293 @@
+"""`veille demo` as a newcomer meets it: real processes, really interrupted, as root and without rights."""
+
+import contextlib
+import json
+import os
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from accounts import IS_ROOT, NOBODY, python_of, python_path
+from conftest import ROOT
+
+from pipeline.errors import ConfigError
+from pipeline.runtime import Runtime
+from pipeline.settings import Settings
+from pipeline.stages import index
+from pipeline.store import articles
+from pipeline.store.embedded import place
+
+pytestmark = [pytest.mark.slow, pytest.mark.airflow, pytest.mark.timeout(900)]
+
+VEILLE = Path(sys.executable).with_name("veille")
+OUTCOMES = {"new": 28, "revised": 1, "not_french": 1, "failed": 2}
+MARKED = "\x1b[1;7m"  # bold and reversed, on a terminal
+QUIET_SECONDS = 15
+
+
+class Demo:
+    """A demonstration in a home of its own, and the account that plays it."""
+
+    def __init__(self, home: Path, account: pwd.struct_passwd | None = None) -> None:
+        self.home = home / "demo"
+        self.account = account
+        self.output = home / "output"
+        self.environment = {
+            k: v for k, v in os.environ.items() if not k.startswith(("VEILLE_", "AIRFLOW"))
+        } | {
+            "VEILLE_HOME": str(home),
+            "HOME": str(home),
+            "FORCE_COLOR": "1",
+            "COLUMNS": "200",
+        }
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Start it in a session of its own, as from a terminal of its own."""
+        command, environment = [str(VEILLE)], self.environment
+        if self.account:
+            command = [python_of(self.account), "-c", "from pipeline.cli import main; main()"]
+            environment = environment | {"PYTHONPATH": python_path()}
+        with self.output.open("wb") as output:
+            return subprocess.Popen(
+                [*command, "demo", *arguments],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=self.home.parent,
+                user=self.account and self.account.pw_uid,
+                group=self.account and self.account.pw_gid,
+                extra_groups=[] if self.account else None,
+                start_new_session=True,
+            )
+
+    def play(self, *arguments: str) -> str:
+        """Play it to its end; what it said."""
+        code = self.start(*arguments).wait()
+        said = self.output.read_text()
+        assert code == 0, said
+        return said
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process that names the home, or works in it or in what lies apart from it."""
+        places = [str(self.home)]
+        with contextlib.suppress(ConfigError):
+            places.append(str(place.read(self.home / "postgres").root))
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                said = "\n".join([*process.cmdline(), *process.environ().values(), process.cwd()])
+                if any(name in said for name in places):
+                    found.append(process)
+        return found
+
+    def end(self) -> None:
+        for process in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        if (self.home / "postgres" / "place.json").exists():
+            root = place.read(self.home / "postgres").root
+            shutil.rmtree(root)
+
+
+def eventually(condition, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory):
+    """A demonstration that was played once, and its report."""
+    home = tmp_path_factory.mktemp("played")
+    demo = Demo(home)
+    try:
+        demo.report = json.loads(demo.play("--json"))
+        yield demo
+    finally:
+        demo.end()
+
+
+@pytest.fixture
+def library(played):
+    """What the demonstration left, opened."""
+    home = played.home
+    with Runtime(Settings(home, home / "config", home / "archive")) as runtime:
+        yield runtime
+
+
+def test_every_entry_ends_in_one_outcome(played):
+    """32 links stand in the newsroom's feeds; the table adds up, nothing waits, the index is the store."""
+    assert played.report["outcomes"] == OUTCOMES
+    assert played.report["discovered"] == sum(OUTCOMES.values()) == 32
+    assert played.report["waiting"] == 0
+    assert played.report["adds_up"]
+    assert not any(played.report["index_differs"].values())
+
+
+def test_the_newsroom_shows_what_it_was_made_for(played):
+    """A link to loopback, a page that is gone, one that robots.txt forbids, an article revised meanwhile."""
+    assert played.report["pages"] == {"address_refused": 1, "full": 28, "gone": 1, "robots": 1, "teaser": 1}
+    assert played.report["read_again"] == {"revised": 1}
+    failures = {row["page_fate"]: row["url"] for row in played.report["failures"]}
+    assert failures["address_refused"].startswith("http://127.0.0.1:1/")
+    assert "marche-aux-puces" in failures["gone"]
+    assert [row["broken"] for row in played.report["feed_trouble"]] == [
+        "not well-formed XML (undefined entity)"
+    ]
+
+
+def test_copies_are_grouped_and_topics_counted(library):
+    """One dispatch in three papers; the topic of the demonstration; what is English is not searched."""
+    with library.store.transaction("look") as tx:
+        groups, topics = list(articles.groups(tx, 5)), articles.topic_counts(tx)
+    assert len({row["id"] for row in groups}) == 1
+    papers = {groups[0]["publisher"], *(row["copy_publisher"] for row in groups)}
+    assert papers == {"gazette-des-deux-lunes", "phare-de-port-nulle-part", "radio-sabot-fleuri"}
+    assert topics["ukraine-garanties-securite"] >= 4
+    assert not any(index.differences(library).values())
+    assert library.index.search("visitors").total == 0
+    false_friends = library.index.search("sécurité sociale").results
+    assert false_friends
+    assert "ukraine-garanties-securite" not in false_friends[0].topics
+
+
+def test_a_second_demonstration_adds_nothing_and_says_so(played):
+    """It shows the same library, marks what was found, and what it says to try next works."""
+    said = played.play()
+    assert "Nothing was added." in said
+    assert re.search(r"discovered\W.*\b0\b", said)
+    assert f"{MARKED}garanties" in said
+    copies = said.partition("Copies")[2].partition("Topics")[0]
+    assert copies.count("└") == 2
+    assert "ukraine-garanties-securite" in said.partition("Topics")[2]
+    script = said.partition("Next")[2].partition("\n")[2]
+    assert script.count("veille ") == 4
+    subprocess.run(
+        ["bash", "-e"], input=script.encode(), cwd=played.home.parent, env=played.environment, check=True
+    )
+
+
+def test_nothing_stays_behind(played):
+    """15 s after its end no process is left, the embedded server included."""
+    assert eventually(lambda: not played.processes(), QUIET_SECONDS)
+
+
+@pytest.fixture
+def newcomer():
+    """A demonstration by an account without rights: `nobody` where root runs the tests, else our own."""
+    account = NOBODY if IS_ROOT else None
+    if not python_of(account):
+        pytest.skip(f"{account.pw_name} can reach neither {sys.executable} nor another Python, or not {ROOT}")
+    home = Path(tempfile.mkdtemp(prefix="veille-test-", dir="/tmp")).resolve()
+    if account:
+        os.chown(home, account.pw_uid, account.pw_gid)
+    demo = Demo(home, account)
+    yield demo
+    demo.end()
+    shutil.rmtree(home)
+
+
+def _serves(demo):
+    return (demo.home / "newsroom.json").exists()
+
+
+def _asks_for_the_database(demo):
+    return (demo.home / "postgres" / "place.json").exists()
+
+
+def _prepares_airflow(demo):
+    return any("db\nmigrate" in "\n".join(process.cmdline()) for process in demo.processes())
+
+
+def _fetches(demo):
+    return any(path.stat().st_size for path in (demo.home / "archive").rglob("*.warc.gz"))
+
+
+def _plays_the_second_edition(demo):
+    return json.loads((demo.home / "newsroom.json").read_text())["edition"] == 2
+
+
+MOMENTS = [
+    (_serves, signal.SIGINT),
+    (_asks_for_the_database, signal.SIGKILL),
+    (_prepares_airflow, signal.SIGTERM),
+    (_fetches, signal.SIGKILL),
+    (_plays_the_second_edition, signal.SIGINT),
+]
+
+
+def test_interrupted_at_any_moment_it_goes_on(newcomer):
+    """Ctrl-C, SIGTERM, SIGKILL: started again at once it shows in the end what it always shows.
+
+    What it had started ends meanwhile, whoever was killed.
+    """
+    old: list[psutil.Process] = []
+    for moment, number in MOMENTS:
+        main = newcomer.start()
+        assert eventually(lambda: not any(process.is_running() for process in old), QUIET_SECONDS)  # noqa: B023
+        old = _interrupt(newcomer, main, moment, number)
+    report = json.loads(newcomer.play("--json"))
+    assert report["outcomes"] == OUTCOMES
+    assert report["adds_up"]
+    assert not any(report["index_differs"].values())
+
+
+def test_killed_while_it_works_it_leaves_nothing_behind(newcomer):
+    """15 s after SIGKILL, with nobody who starts it again, neither Airflow nor the database is there."""
+    assert _interrupt(newcomer, newcomer.start(), _prepares_airflow, signal.SIGKILL)
+    assert eventually(lambda: not newcomer.processes(), QUIET_SECONDS)
+
+
+def _interrupt(demo: Demo, main: subprocess.Popen, moment, number: int) -> list[psutil.Process]:
+    """End it at that moment; what it had started until then, apart from the database, which goes on."""
+    assert eventually(lambda: main.poll() is not None or moment(demo), 300)
+    started = [process for process in demo.processes() if not _is_of_the_database(process)]
+    assert main.poll() is None, demo.output.read_text()
+    os.killpg(main.pid, number) if number == signal.SIGINT else main.send_signal(number)
+    assert main.wait(QUIET_SECONDS) == (130 if number == signal.SIGINT else -number), demo.output.read_text()
+    return started
+
+
+def _is_of_the_database(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return (
+            process.name() in {"postgres", "initdb"}
+            or "pipeline.store.embedded.supervisor" in process.cmdline()
+        )
+    return False
+
+
+def test_a_program_does_not_outlive_a_parent_that_is_gone_already():
+    """Killed before its child first looks: the child knows whom to look for."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    child = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pipeline.offspring",
+            str(gone.pid),
+            "-m",
+            "http.server",
+            "--bind",
+            "127.0.0.1",
+            "0",
+        ],
+        cwd=ROOT,
+        timeout=60,
+        capture_output=True,
+        check=False,
+    )
+    assert child.returncode == 1
