@@ -1,12 +1,12 @@
 """Commands that bring something in: a run without Airflow, saved feeds, finished texts, the demonstration."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from pipeline import steps
 from pipeline.cli import console as show
 from pipeline.cli.library import print_report
 from pipeline.cli.tools import Json
@@ -14,8 +14,6 @@ from pipeline.errors import ConfigError, NotFound, Permanent, Unparsable
 from pipeline.model import Feed
 from pipeline.runtime import Runtime
 from pipeline.settings import from_environment
-from pipeline.stages import discover, documents
-from pipeline.store import entries, runs
 from pipeline.store.runs import Run
 from pipeline.urls import canonical
 
@@ -33,6 +31,8 @@ def ingest(
     json: Json = False,
 ) -> None:
     """Run all steps once, without Airflow."""
+    from pipeline import steps
+
     with Runtime(from_environment()) as runtime:
         urls = _chosen(runtime, feed or [], source or [])
         run = _run_of(runtime, day)
@@ -52,6 +52,8 @@ def import_feeds(
     json: Json = False,
 ) -> None:
     """Take saved feeds as if they had been polled then. Entries go into the store; nothing is fetched."""
+    from pipeline import steps
+
     if url and len(files) != 1:
         raise ConfigError("--url names the address of one file", hint="import the files one by one")
     moment = _moment(at) if at else None
@@ -93,6 +95,9 @@ def import_documents(
     json: Json = False,
 ) -> None:
     """Take articles whose text is known: compared, tagged and indexed, without fetching anything."""
+    from pipeline import steps
+    from pipeline.stages import documents
+
     with Runtime(from_environment()) as runtime:
         run = _fresh(runtime, "import", polls=False, reason="finished texts were imported")
         steps.start(runtime, run)
@@ -137,6 +142,8 @@ def retry(
     """Let entries that failed start again, in the next run."""
     if not address and not run:
         raise ConfigError("a URL is needed, or --run", hint="veille runs show names what failed")
+    from pipeline.store import entries, runs
+
     urls = [canonical(url) for url in address or ()]
     with Runtime(from_environment()) as runtime, runtime.store.transaction("retry") as tx:
         name = runs.named(tx, run).id if run else ""
@@ -169,6 +176,8 @@ def _chosen(runtime: Runtime, feeds: list[str], sources: list[str]) -> list[str]
 
 
 def _run_of(runtime: Runtime, day: str) -> Run:
+    from pipeline import steps
+
     if not day:
         return _fresh(runtime, "command", polls=True, reason="the run is for now")
     try:
@@ -202,7 +211,7 @@ def _moment(text: str) -> datetime:
 
 
 def _import_feed(runtime: Runtime, run: str, path: Path, url: str, at: datetime | None) -> dict[str, Any]:
-    from dataclasses import replace
+    from pipeline.stages import discover
 
     row: dict[str, Any] = {"path": str(path), "items": 0, "without_link": 0, "broken": "", "error": ""}
     try:
