@@ -22,4 +22,5 @@ def run_line(runtime, stages=STAGES):
 
 if __name__ == "__main__":
     with Runtime(from_environment(), workers=1) as opened:
-        run_line(opened, sys.argv[1:] or STAGES)
+        # The index comes first, empty: made in the end it would be whole, whatever the outbox had forgotten.
+        run_line(opened, sys.argv[1:] or ("index", *STAGES))

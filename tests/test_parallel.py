@@ -1,5 +1,6 @@
 """Two workers with the same work, at the same time, leave what one would have left."""
 
+import json
 import os
 import threading
 import uuid
@@ -8,6 +9,8 @@ import psycopg
 import pytest
 import state
 from line import STAGES, run_line
+
+from pipeline.stages import deduplicate, documents, extract, fetch, index, tag
 
 REPETITIONS = int(os.environ.get("VEILLE_REPETITIONS", "50"))
 
@@ -27,6 +30,16 @@ def drop(server, name):
         connection.execute(f'drop database "{name}" with (force)')
 
 
+@pytest.fixture
+def small_batches(monkeypatch):
+    """A few entries at a time, so that the newsroom is work for two."""
+    for stage in (deduplicate, extract, tag):
+        monkeypatch.setattr(stage, "BATCH", 2)
+    monkeypatch.setattr(index, "BATCH", 4)
+    monkeypatch.setattr(fetch, "AT_ONCE", 2)
+
+
+@pytest.mark.usefixtures("small_batches")
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_run_twice_at_once_ends_as_if_run_once(
     stage, server, template, open_runtime, first_edition, tmp_path
@@ -49,6 +62,39 @@ def test_a_stage_run_twice_at_once_ends_as_if_run_once(
         for runtime in runtimes:
             runtime.store.close()
         drop(server, name)
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_copies_that_are_compared_at_the_same_time_find_each_other(server, template, open_runtime, tmp_path):
+    """Articles that all share one text: no edge is missing, whoever compared them."""
+    before = clone(server, template)
+    prepared = open_runtime(server.url(before), tmp_path / "home")
+    run = run_line(prepared, [])
+    documents.take(prepared, run, [documents.parse(line) for line in dispatches(24)])
+    prepared.store.close()
+    for _ in range(max(1, REPETITIONS // 5)):
+        name = clone(server, before)
+        runtimes = [open_runtime(server.url(name), tmp_path / "home") for _ in range(2)]
+        _at_once(runtimes, "deduplicate")
+
+        with runtimes[0].store.transaction("look") as tx:
+            assert tx.execute("select count(*) as n from copy").fetchone()["n"] == 24 * 23 // 2
+        for runtime in runtimes:
+            runtime.store.close()
+        drop(server, name)
+
+
+def dispatches(count):
+    """One dispatch in so many papers, each with a head of its own."""
+    said = " ".join(f"Le quai {n} du port a rouvert après {n + 3} jours de travaux." for n in range(40))
+    for n in range(count):
+        head = f"La rédaction {n} ajoute que la criée {n * 7} reprend. "
+        record = {
+            "url": f"https://journal-{n}.example/port",
+            "title": f"Le port, vu de {n}",
+            "text": head + said,
+        }
+        yield json.dumps(record).encode()
 
 
 def _after(runtime, stage):
