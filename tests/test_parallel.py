@@ -14,7 +14,7 @@ from pipeline.stages import deduplicate, documents, extract, fetch, index, tag
 
 REPETITIONS = int(os.environ.get("VEILLE_REPETITIONS", "50"))
 
-pytestmark = [pytest.mark.slow, pytest.mark.crash]
+pytestmark = [pytest.mark.slow, pytest.mark.crash, pytest.mark.timeout(900)]
 
 
 def clone(server, source):
