@@ -16,7 +16,9 @@ LIVE_AT_MOST = timedelta(hours=48)
 # Seven attempts over about 1.4 days: a publisher's bad night is survived, a dead page does not wait for ever.
 RETRY = tuple(timedelta(minutes=m) for m in (1, 5, 30, 120, 480, 1440))
 ROBOTS_FINAL_AFTER = timedelta(days=7)
-FEED_BACKOFF_AT_MOST = timedelta(hours=24)
+FEED_BACKOFF_AT_MOST = timedelta(
+    hours=20
+)  # well below a day: a daily run that starts a little early asks all the same
 
 _LIVE = re.compile(r"^\W*(en\s+)?direct\b|/(live|en-direct|direct)/", re.IGNORECASE)
 

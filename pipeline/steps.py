@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 
-from pipeline.errors import Conflict
+from pipeline.errors import Conflict, VeilleError
 from pipeline.model import Stage
 from pipeline.runtime import Runtime
 from pipeline.stages import deduplicate as deduplicating
@@ -25,8 +25,6 @@ from pipeline.stages.defects import Work, work_around
 from pipeline.store import entries, feeds, leases, outbox, runs
 from pipeline.store.runs import Report, Run
 
-SHARDS = 8  # one task a feed costs 0.25 CPU-s each; 8 batches keep 4 slots busy for 3 s of overhead
-
 Watch = Callable[[str, Callable[[], int]], AbstractContextManager[object]]
 
 
@@ -36,17 +34,14 @@ def start(runtime: Runtime, run: Run) -> None:
         runs.start(tx, run, now=runtime.now())
 
 
-def begin(
-    runtime: Runtime, run: str, kind: str, interval: tuple[datetime | None, datetime | None]
-) -> list[dict[str, int]]:
-    """Start a run of the scheduler and discover; return the shards of hosts for `fetch`.
+def begin(runtime: Runtime, run: str, kind: str, interval: tuple[datetime | None, datetime | None]) -> None:
+    """Start a run of the scheduler and discover.
 
     Whether it asks live feeds follows from its kind and from the end of its data interval.
     """
     asks, reason = polls(kind, interval[1], now=runtime.now())
     start(runtime, Run(run, kind, asks, reason, interval_start=interval[0], interval_end=interval[1]))
-    shards = discover(runtime, run)
-    return [{"shard": shard, "shards": shards} for shard in range(shards)]
+    discover(runtime, run)
 
 
 def polls(kind: str, interval_end: datetime | None, *, now: datetime) -> tuple[bool, str]:
@@ -60,8 +55,8 @@ def polls(kind: str, interval_end: datetime | None, *, now: datetime) -> tuple[b
     return False, f"its interval ended on {interval_end:%Y-%m-%d}: live feeds no longer speak of it"
 
 
-def discover(runtime: Runtime, run: str, *, urls: Sequence[str] | None = None) -> int:
-    """Poll the catalogue's feeds (or only `urls`); return how many shards of hosts there are to fetch."""
+def discover(runtime: Runtime, run: str, *, urls: Sequence[str] | None = None) -> None:
+    """Poll the catalogue's feeds, or only `urls`."""
     with _timed(runtime, run, "discover"):
         with runtime.store.transaction("sync") as tx:
             known = runs.get(tx, run)
@@ -70,8 +65,6 @@ def discover(runtime: Runtime, run: str, *, urls: Sequence[str] | None = None) -
         if known.polls:
             wanted = [feed.url for feed in catalogue] if urls is None else urls
             discovering.poll_all(runtime, run, wanted)
-    with runtime.store.transaction("shards") as tx:
-        return min(SHARDS, max(1, entries.hosts_due(tx, now=runtime.now())))
 
 
 def fetch(runtime: Runtime, run: str, *, shard: int = 0, shards: int = 1) -> None:
@@ -164,9 +157,16 @@ def _timed(runtime: Runtime, run: str, step: str) -> Iterator[None]:
     started = time.monotonic()
     try:
         yield
-    finally:
-        with runtime.store.transaction("timing") as tx:
-            runs.add_seconds(tx, run, step, time.monotonic() - started)
+    except BaseException:
+        with contextlib.suppress(VeilleError):  # what failed first is what counts
+            _note_seconds(runtime, run, step, started)
+        raise
+    _note_seconds(runtime, run, step, started)
+
+
+def _note_seconds(runtime: Runtime, run: str, step: str, started: float) -> None:
+    with runtime.store.transaction("timing") as tx:
+        runs.add_seconds(tx, run, step, time.monotonic() - started)
 
 
 def _drain(runtime: Runtime, run: str, stage: Stage, work: Work, batch: int) -> None:

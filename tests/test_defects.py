@@ -6,7 +6,7 @@ import pytest
 from line import run_line
 
 from pipeline import schedule, steps
-from pipeline.errors import Conflict, Transient
+from pipeline.errors import Conflict, Transient, Unparsable
 from pipeline.model import Outcome, Stage
 from pipeline.stages import deduplicate
 from pipeline.stages.defects import work_around
@@ -92,6 +92,23 @@ def test_what_may_pass_is_not_set_aside(read):
     with pytest.raises(Transient):
         work_around(runtime, run, token, rows, away)
     assert {entry(runtime, row.id)["attempts"] for row in rows} == {0}
+
+
+def test_what_is_wrong_with_one_entry_is_that_entry_s(read):
+    """An error that will come again, as of an address that cannot be, stops no other either."""
+    runtime, run = read
+    token, rows = claim(runtime)
+    poison = rows[3].id
+
+    def work(runtime, run, token, rows):
+        if poison in {row.id for row in rows}:
+            raise Unparsable("no such port")
+        deduplicate.work(runtime, run, token, rows)
+
+    work_around(runtime, run, token, rows, work)
+
+    assert entry(runtime, poison)["reason"] == "no such port"
+    assert {entry(runtime, row.id)["stage"] for row in rows if row.id != poison} == {Stage.TAG}
 
 
 def test_a_deadlock_is_begun_again(read):

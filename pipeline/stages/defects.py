@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from pipeline import schedule
-from pipeline.errors import VeilleError, lines_of, place_of
+from pipeline.errors import ConfigError, Transient, VeilleError, lines_of, place_of
 from pipeline.model import Outcome, Stage
 from pipeline.runtime import Runtime
 from pipeline.store import entries
@@ -23,7 +23,7 @@ def work_around(runtime: Runtime, run: str, token: int, rows: Sequence[EntryRow]
     """Do the work on these entries; where that brings up a bug, on each alone, to find whose it is."""
     try:
         work(runtime, run, token, rows)
-    except VeilleError:
+    except (Transient, ConfigError):
         raise
     except Exception as error:  # noqa: BLE001  whatever it is, one entry must not stop the press
         if len(rows) == 1:
@@ -34,7 +34,7 @@ def work_around(runtime: Runtime, run: str, token: int, rows: Sequence[EntryRow]
 
 
 def _set_aside(runtime: Runtime, run: str, token: int, row: EntryRow, error: Exception) -> None:
-    reason = place_of(error)
+    reason = str(error) if isinstance(error, VeilleError) else place_of(error)
     attempts = row.attempts + 1
     due_at = schedule.next_attempt(attempts, now=runtime.now())
     log.error(

@@ -48,6 +48,8 @@ def poll_all(runtime: Runtime, run: str, urls: Sequence[str], *, seconds: float 
     A host that another worker asks is waited for until the time is over; its feeds then count as waiting.
     """
     runtime.store, runtime.keeper, runtime.fetcher, runtime.archive, runtime.workers  # noqa: B018  opened before the threads start
+    with runtime.store.transaction("resting") as tx:
+        feeds.note_resting(tx, urls, run=run, now=runtime.now())
     shift = Shift(seconds)
     while due := _due(runtime, run, urls):
         if shift.over():
@@ -67,7 +69,7 @@ def import_feed(
     from pipeline.catalogue import FeedSource
 
     with runtime.store.transaction("import") as tx:
-        feeds.sync(tx, [FeedSource(url=url, publisher=publisher)])
+        feeds.know(tx, FeedSource(url=url, publisher=publisher))
         source = feeds.lock(tx, feeds.by_url(tx, url).id)
         return feeds.save_changed(
             tx,

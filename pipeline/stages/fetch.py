@@ -24,6 +24,7 @@ from pipeline.store import Transaction, entries, hosts
 from pipeline.store.entries import EntryRow
 
 PAGE_CAP = 10 << 20  # bytes, decoded; the largest of 1 465 real press pages has 4 MB
+SECONDS = 3_000.0  # ten minutes less than a task of the DAG may take
 THREADS = 8  # hosts asked side by side by one process
 AT_ONCE = 10  # entries leased with a host: 10 s of work at the usual gap, well inside a lease
 _FORBIDDEN = frozenset({401, 402, 403, 405, 406, 407, 451})
@@ -43,7 +44,7 @@ class Ending:
     outcome: Outcome | None = None  # set: the entry is done; None: it goes on to EXTRACT
 
 
-def drain(runtime: Runtime, run: str, *, shard: int = 0, shards: int = 1, seconds: float = 1200.0) -> None:
+def drain(runtime: Runtime, run: str, *, shard: int = 0, shards: int = 1, seconds: float = SECONDS) -> None:
     """Fetch all pages due in this shard of hosts, until none is left or the time is over.
 
     Pages held by another worker are waited for, so that a crashed one's are taken over. Those that are left
@@ -183,7 +184,8 @@ def _not_now(
 ) -> None:
     """The host may not be asked now. Nothing was tried, so nothing counts against the entry."""
     seconds = error.retry_after or 0.0  # Busy: behind the host's other pages, which may lead elsewhere
-    _postpone(runtime, mine, seconds, str(error))
+    if seconds:
+        _postpone(runtime, mine, seconds, str(error))
     due_at = runtime.now() + timedelta(seconds=seconds)
     _move_later(runtime, run, mine, entry, str(error), due_at, entry.attempts)
 

@@ -70,17 +70,13 @@ class Store:
     @contextlib.contextmanager
     def session_lock(self, lock: int, *, wait_seconds: float) -> "Iterator[None]":
         """Hold an advisory lock on a connection of its own. Raises Busy if it is not free in time."""
-        with _translated(), self._pool.connection() as connection:
-            connection.autocommit = True
+        import psycopg
+
+        # Not from the pool, where the next to come would find it without transactions, or still locked.
+        with _translated(), psycopg.connect(self._url, autocommit=True) as connection:
             connection.execute(f"set lock_timeout = {int(wait_seconds * 1000)}".encode())
             connection.execute("select pg_advisory_lock(%s, %s)", (LOCK_SPACE, lock))
-            try:
-                yield
-            finally:
-                with contextlib.suppress(Exception):  # a dead connection has let go already
-                    connection.execute("select pg_advisory_unlock(%s, %s)", (LOCK_SPACE, lock))
-                    connection.execute("set lock_timeout = 0")
-                    connection.autocommit = False
+            yield  # the lock ends with the connection
 
     def migrate(self) -> None:
         """Bring the schema to this version. Several processes may call it at once; one does the work."""
@@ -93,13 +89,15 @@ class Store:
         config = Config()
         config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
         engine = create_engine("postgresql+psycopg://", creator=self._raw_connection)
-        with engine.connect() as connection:
-            connection.execute(text(f"select pg_advisory_lock({LOCK_SPACE}, {MIGRATE})"))
-            connection.commit()  # the lock is the session's; the migration has its own transaction
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            connection.commit()
-        engine.dispose()
+        try:
+            with engine.connect() as connection:
+                connection.execute(text(f"select pg_advisory_lock({LOCK_SPACE}, {MIGRATE})"))
+                connection.commit()  # the lock is the session's; the migration has its own transaction
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+                connection.commit()
+        finally:
+            engine.dispose()  # the lock ends with the connection
 
     def schema_version(self) -> str:
         """The version of the schema found, empty if there is none. Raises ConfigError for a newer one."""

@@ -128,13 +128,6 @@ def postpone(tx: Transaction, host: str, *, until: datetime, reason: str) -> Non
     tx.execute(SQL["postpone"], {"host": host, "until": until, "reason": reason})
 
 
-def hosts_due(tx: Transaction, *, now: datetime) -> int:
-    """How many hosts have pages due."""
-    row = tx.execute(SQL["hosts_due"], {"now": now}).fetchone()
-    assert row
-    return int(row["hosts"])
-
-
 def move(
     tx: Transaction,
     entry_id: int,

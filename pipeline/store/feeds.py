@@ -48,21 +48,23 @@ class Poll:
 def sync(tx: Transaction, feeds: Sequence[FeedSource]) -> None:
     """Make the catalogue's feeds known. Feeds that left the catalogue keep their history."""
     for feed in sorted(feeds, key=lambda feed: feed.url):
-        tx.execute(
-            SQL["sync"],
-            {
-                "url": feed.url,
-                "publisher": feed.publisher,
-                "section": feed.section,
-                "host": host_of(feed.url),
-            },
-        )
+        tx.execute(SQL["sync"], _source_values(feed))
+
+
+def know(tx: Transaction, feed: FeedSource) -> None:
+    """Make one feed known, unless it is."""
+    tx.execute(SQL["know"], _source_values(feed))
 
 
 def due(tx: Transaction, urls: Sequence[str], *, run: str, now: datetime) -> list[FeedRow]:
     """Those among `urls` that this run still has to ask."""
     rows = tx.execute(SQL["due"], {"urls": list(urls), "run": run, "now": now})
     return [_row(row) for row in rows]
+
+
+def note_resting(tx: Transaction, urls: Sequence[str], *, run: str, now: datetime) -> None:
+    """Note those among `urls` that the run leaves in peace after their failures."""
+    tx.execute(SQL["note_resting"], {"urls": list(urls), "run": run, "now": now})
 
 
 def by_url(tx: Transaction, url: str) -> FeedRow:
@@ -171,11 +173,21 @@ def _sight(  # noqa: PLR0917  what was seen, where
     return tx.execute(SQL["sight"], values).fetchone() is not None
 
 
+def _source_values(feed: FeedSource) -> dict[str, object]:
+    return {
+        "url": feed.url,
+        "publisher": feed.publisher,
+        "section": feed.section,
+        "host": host_of(feed.url),
+    }
+
+
 def _polled(tx: Transaction, poll: Poll, failures: int, not_before: datetime) -> None:
     tx.execute(
         SQL["polled"],
         {
             "id": poll.feed_id,
+            "at": poll.at,
             "asked_at": None if poll.result == "waiting" else poll.at,
             "error": poll.error,
             "failures": failures,

@@ -32,16 +32,13 @@ select count(*) filter (where free) as free, count(*) filter (where not free) as
 from (
     select lease_until, lease_until is null or lease_until < clock_timestamp() as free from entry
     where stage = any(%(stages)s) and due_at <= %(now)s
-      and mod(('x' || substr(md5(host), 1, 7))::bit(28)::int, %(shards)s) = %(shard)s) as due
+      and mod(hashtext(host)::bigint + 2147483648, %(shards)s) = %(shard)s) as due
 
 -- name: postpone
 -- The host asked to be left alone: what nobody holds waits until then.
 update entry set due_at = %(until)s, reason = %(reason)s
 where id in (select id from entry where host = %(host)s and stage in ('fetch', 'done') and due_at < %(until)s
              and lease_token is null order by id for update skip locked)
-
--- name: hosts_due
-select count(distinct host) as hosts from entry where stage in ('fetch', 'done') and due_at <= %(now)s
 
 -- name: move
 update entry set stage = %(stage)s, due_at = %(due_at)s, reason = %(reason)s, attempts = %(attempts)s,

@@ -3,6 +3,10 @@ insert into feed (url, publisher, section, host) values (%(url)s, %(publisher)s,
 on conflict (url) do update set publisher = excluded.publisher, section = excluded.section, host = excluded.host
 where (feed.publisher, feed.section, feed.host) is distinct from (excluded.publisher, excluded.section, excluded.host)
 
+-- name: know
+insert into feed (url, publisher, section, host) values (%(url)s, %(publisher)s, %(section)s, %(host)s)
+on conflict (url) do nothing
+
 -- name: by_url
 select * from feed where url = %(url)s
 
@@ -10,16 +14,26 @@ select * from feed where url = %(url)s
 select * from feed where id = %(id)s for update
 
 -- name: due
--- Feeds that this run has not yet asked and that are not left in peace after failures.
+-- Feeds that this run has no answer from and that are not left in peace after failures.
 select * from feed
 where url = any(%(urls)s) and not_before <= %(now)s
-  and not exists (select from poll where poll.feed_id = feed.id and run_id = %(run)s)
+  and not exists (select from poll where poll.feed_id = feed.id and run_id = %(run)s
+                  and result in ('changed', 'unchanged', 'no_feed'))
 order by host, url
 
 -- name: polled
 update feed set polled_at = greatest(polled_at, %(asked_at)s), error = %(error)s, failures = %(failures)s,
     not_before = %(not_before)s
-where id = %(id)s
+where id = %(id)s and (polled_at is null or polled_at <= %(at)s)  -- an older capture that is imported says nothing
+
+-- name: note_resting
+-- Feeds that the run does not ask, as they are left in peace: the report is to name them.
+insert into poll (feed_id, run_id, at, result, error)
+select id, %(run)s, %(now)s, 'waiting', 'left in peace until ' || to_char(not_before at time zone 'Europe/Paris', 'DD/MM HH24:MI')
+    || ' after ' || failures || ' failures: ' || error
+from feed
+where url = any(%(urls)s) and not_before > %(now)s
+  and not exists (select from poll where poll.feed_id = feed.id and run_id = %(run)s)
 
 -- name: changed
 update feed set etag = %(etag)s, last_modified = %(last_modified)s, digest = %(digest)s, changed_at = %(at)s

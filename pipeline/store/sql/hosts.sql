@@ -7,7 +7,7 @@ update host set lease_token = %(token)s, lease_until = clock_timestamp() + make_
 where name = (
     select name from host
     where (lease_until is null or lease_until < clock_timestamp())
-      and mod(('x' || substr(md5(name), 1, 7))::bit(28)::int, %(shards)s) = %(shard)s
+      and mod(hashtext(name)::bigint + 2147483648, %(shards)s) = %(shard)s
       and exists (
           select from entry where entry.host = host.name and stage in ('fetch', 'done') and due_at <= %(now)s
           and (entry.lease_until is null or entry.lease_until < clock_timestamp()))

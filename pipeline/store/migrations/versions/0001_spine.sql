@@ -14,6 +14,8 @@ create table run (
     reason         text not null         -- why it does or does not
 );
 
+create index run_started on run (started_at);
+
 -- How long a run's steps took, all tasks and repetitions added up.
 create table timing (
     run_id  text not null references run,
@@ -34,6 +36,8 @@ create table host (
     robots_at        timestamptz,
     robots_failing_since timestamptz     -- null while robots.txt can be read
 );
+
+create index host_lease on host (lease_token) where lease_token is not null;
 
 create table feed (
     id         bigint generated always as identity primary key,
@@ -112,7 +116,10 @@ create table entry (
     revision      int not null default 0,-- the number of its latest revision
     unchanged     int not null default 0 -- readings in a row that brought nothing
 );
-create index entry_due on entry (stage, due_at) where due_at is not null;
+create index entry_due on entry (stage, priority, due_at, id) where due_at is not null;
+create index entry_outcome on entry (outcome);
+create index entry_waiting on entry (discovered_at) where outcome is null;
+create index entry_under_way on entry (stage, discovered_at) where stage <> 'done';
 create index entry_host_due on entry (host, priority, due_at) where due_at is not null and stage in ('fetch', 'done');
 create index entry_run on entry (run_id);
 create index entry_article on entry (article_id);
@@ -234,3 +241,4 @@ create table outbox (
     lease_until timestamptz
 );
 create index outbox_due on outbox (due_at);
+create index outbox_lease on outbox (lease_token) where lease_token is not null;
