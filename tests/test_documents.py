@@ -3,10 +3,11 @@
 import json
 import os
 import subprocess
-import sys
 
 import pytest
 import state
+from conftest import ROOT
+from offspring import VEILLE
 from readings import COURRIER, GAZETTE, begin, publishers, settle
 
 from pipeline.errors import Permanent
@@ -192,16 +193,13 @@ def test_bad_lines_are_named_and_the_others_taken(tmp_path, database_url):
         b"\n".join([good, b"", b"no json", line(url="mailto:a@b"), b" ", line(text="\0"), other])
     )
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "from pipeline.cli import main; main()",
-            "documents",
-            "import",
-            str(file),
-            "--json",
-        ],
-        env=os.environ | {"VEILLE_HOME": str(tmp_path / "home"), "VEILLE_DATABASE_URL": database_url},
+        [*VEILLE, "documents", "import", str(file), "--json"],
+        env=os.environ
+        | {
+            "VEILLE_HOME": str(tmp_path / "home"),
+            "VEILLE_CONFIG": str(ROOT / "config"),
+            "VEILLE_DATABASE_URL": database_url,
+        },
         capture_output=True,
         check=False,
     )
