@@ -22,8 +22,8 @@ import pytest
 from accounts import IS_ROOT, NOBODY, python_of, python_path
 from conftest import ROOT
 
-from pipeline.errors import Busy, ConfigError
-from pipeline.store.embedded import Embedded, client, locks, programs, supervisor
+from pipeline.errors import Busy, ConfigError, Transient
+from pipeline.store.embedded import Embedded, client, locks, programs, supervisor, trouble
 from pipeline.store.embedded.place import SHORT, STATE, settle
 from pipeline.store.embedded.supervisor import IDLE_VARIABLE
 
@@ -766,6 +766,12 @@ def test_a_full_disk_is_transient(open_folder: Path, size: str, code: str) -> No
     answer = _fail_on_mount(open_folder, f"mode=755,size={size}", code)
     assert answer.startswith("Transient")
     assert "disk is full" in answer
+
+
+def test_a_write_cut_short_is_a_full_disk() -> None:
+    """PostgreSQL then names no cause: the disk took half of the page."""
+    said = 'FATAL:  could not extend file "base/1/2691": wrote only 4096 of 8192 bytes at block 7'
+    assert isinstance(trouble.explain("initdb", said), Transient)
 
 
 @needs_root

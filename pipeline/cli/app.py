@@ -1,5 +1,6 @@
 """The application: its commands, put together, and the one place where errors become messages."""
 
+import errno
 import logging
 import sys
 
@@ -12,6 +13,8 @@ from pipeline.logs import configure
 from pipeline.settings import from_environment
 
 UsageProblem = typer.BadParameter.__mro__[2]  # click's root error, which typer ships under a private name
+# Of a home that is full, read-only, somebody else's or no folder, whichever part of Veille meets it first.
+DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR})
 
 app = typer.Typer(
     help="An open watch over the French press.",
@@ -71,6 +74,9 @@ def run() -> None:
         sys.stderr.close()
         sys.exit(141)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK:
+            logging.getLogger("pipeline").exception("disk")
+            _complain(str(error), "free some space there, or set VEILLE_HOME to a folder of yours")
         if isinstance(error, UsageProblem):
             error.show()  # type: ignore[attr-defined]  # typer keeps click to itself
             sys.exit(2)

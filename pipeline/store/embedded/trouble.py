@@ -28,7 +28,7 @@ def explain(what: str, text: str) -> VeilleError:
     def says(*codes: int) -> bool:
         return any(os.strerror(code) in text for code in codes)
 
-    if says(errno.ENOSPC, errno.EDQUOT):
+    if says(errno.ENOSPC, errno.EDQUOT) or "wrote only" in text:  # PostgreSQL's word for a write cut short
         return Transient(
             f"{what}: the disk is full ({text})", hint="free some space and run the command again"
         )
