@@ -4,17 +4,26 @@ Does not restart or watch anything else. The parent may die of SIGKILL, which no
 so the child looks for itself. It is told the parent's pid: that one may be gone before the child first looks.
 """
 
+import ctypes
 import os
 import runpy
+import signal
 import sys
 import threading
 import time
 
 LOOK_EVERY = 0.5  # seconds
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def die_with_parent(parent: int) -> None:
-    """End this process, hard, once its parent is no longer the one with this pid."""
+    """End this process, hard, once its parent is no longer the one with this pid.
+
+    Linux sends SIGKILL at that moment, also into C code that does not let Python's threads run. Elsewhere, or
+    where the parent was gone already, a thread looks.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
     def watch() -> None:
         while os.getppid() == parent:

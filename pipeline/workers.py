@@ -6,7 +6,6 @@ big-endian, then so many bytes of JSON and of raw data. Nothing is unpickled, in
 """
 
 import contextlib
-import ctypes
 import logging
 import os
 import queue
@@ -39,7 +38,6 @@ OUT_OF_MEMORY = 77  # exit code of a child; freed memory is in pieces, so it doe
 log = logging.getLogger(__name__)
 
 Result = Article | Feed | None
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LENGTHS = struct.Struct(">II")
 _RESULTS: dict[str, type[Article | Feed] | None] = {"extract": Article, "parse_feed": Feed, "warm": None}
 _WARMING = {"extract": "warm", "parse_feed": "warm_feeds", "warm": "warm"}
@@ -79,7 +77,7 @@ class Workers:
         self._idle: queue.LifoQueue[_Child | None] = queue.LifoQueue()
         for _ in range(self.count):
             self._idle.put(None)
-        # Linux kills a child when the thread that started it ends (see `_die_with_parent`): this one stays.
+        # Linux kills a child when the thread that started it ends (see `offspring`): this one stays.
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="workers")
         self._children: set[_Child] = set()  # touched by the starter's thread, and by `close` after its end
         self._closed = False
@@ -278,7 +276,7 @@ def _raise_error(head: dict[str, str]) -> None:
 
 
 def _main(memory: int) -> None:
-    _die_with_parent()
+    offspring.die_with_parent(os.getppid())
     _limit(memory)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     logging.disable(logging.CRITICAL)
@@ -287,16 +285,6 @@ def _main(memory: int) -> None:
         while True:
             answers.write(_answer(*_read(requests)))
             answers.flush()
-
-
-def _die_with_parent() -> None:
-    """Whatever this process is doing, it ends when its parent does.
-
-    Linux sends SIGKILL, also into C code that does not let Python's threads run; elsewhere a thread looks.
-    """
-    offspring.die_with_parent(os.getppid())
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _limit(memory: int) -> None:

@@ -90,12 +90,25 @@ class Demo:
         return found
 
     def end(self) -> None:
-        for process in self.processes():
+        """Kill what is left, and delete what lies apart from the home."""
+        assert eventually(self._is_killed, QUIET_SECONDS)
+        if (self.home / "postgres" / "place.json").exists():
+            shutil.rmtree(place.read(self.home / "postgres").root)
+
+    def _is_killed(self) -> bool:
+        left = self.processes()
+        for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        if (self.home / "postgres" / "place.json").exists():
-            root = place.read(self.home / "postgres").root
-            shutil.rmtree(root)
+        return not left
+
+
+def words(process: psutil.Process) -> list[str]:
+    """The process's command line; none if it has ended."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 def eventually(condition, seconds: float) -> bool:
@@ -208,7 +221,7 @@ def _asks_for_the_database(demo):
 
 
 def _prepares_airflow(demo):
-    return any("db\nmigrate" in "\n".join(process.cmdline()) for process in demo.processes())
+    return any("migrate" in words(process) for process in demo.processes())
 
 
 def _fetches(demo):
@@ -261,12 +274,19 @@ def _interrupt(demo: Demo, main: subprocess.Popen, moment, number: int) -> list[
 
 
 def _is_of_the_database(process: psutil.Process) -> bool:
-    with contextlib.suppress(psutil.Error):
-        return (
-            process.name() in {"postgres", "initdb"}
-            or "pipeline.store.embedded.supervisor" in process.cmdline()
-        )
-    return False
+    said = words(process)
+    return not said or "postgres" in said[0] or "pipeline.store.embedded.supervisor" in said
+
+
+def test_a_home_that_cannot_be_made_is_named(tmp_path):
+    """One message with the cause and the way out, and no traceback."""
+    (tmp_path / "file").touch()
+    environment = Demo(tmp_path / "file" / "home").environment
+    done = subprocess.run([VEILLE, "demo"], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Not a directory" in done.stderr
+    assert "VEILLE_HOME" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_program_does_not_outlive_a_parent_that_is_gone_already():

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -656,17 +657,32 @@ def test_the_command_names_cause_and_next_step(newsroom):
     assert "Traceback" not in failed.stderr
 
 
-def test_with_parent_it_ends_when_its_parent_does(tmp_path):
-    """The parent is killed without a chance to tidy up; the pipe closes when its last holder is gone."""
+def test_until_eof_it_outlives_all_who_read_it_and_no_longer(tmp_path):
+    """The starter is killed without a chance to tidy up, but has a reader, which holds the pipe too."""
     starter = (
-        "import subprocess, sys, time\n"
-        f"subprocess.Popen({command('--home', tmp_path, '--with-parent')!r})\n"
+        "import os, subprocess, sys, time\n"
+        "reader, writer = os.pipe()\n"
+        f"subprocess.Popen({command('--home', tmp_path, '--until-eof')!r}, stdin=reader)\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'input()'], stdin=0, stdout=2, pass_fds=[writer])\n"
         "time.sleep(600)"
     )
-    parent = subprocess.Popen([sys.executable, "-c", starter], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", starter], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     with parent:
         addresses(parent)
         os.kill(parent.pid, signal.SIGKILL)
+        parent.wait()
+        newsroom = Newsroom(tmp_path)
+        assert get(newsroom, printing_of(newsroom).home(PHARE) + PHARE.feeds[0].path).status == 200
+        parent.stdin.close()
         assert parent.stdout.read() == ""
     with Newsroom(tmp_path):
         pass
+
+
+def test_with_patience_the_next_one_waits_for_the_end_of_the_last(tmp_path):
+    with Newsroom(tmp_path) as last:
+        threading.Timer(0.2, last.stop).start()
+        with Newsroom(tmp_path, patience=20.0) as newsroom:
+            assert newsroom.port == last.port

@@ -37,7 +37,8 @@ def play(*, as_json: bool) -> None:
     """Serve the newsroom, run the DAG until its last edition is in, show the result."""
     given = from_environment()
     home = given.home / "demo"
-    with Newsroom(home) as newsroom:
+    home.mkdir(parents=True, exist_ok=True)
+    with _served(home) as (newsroom, lifeline):
         settings = replace(
             given,
             home=home,
@@ -50,7 +51,7 @@ def play(*, as_json: bool) -> None:
         newsroom.write_config(settings.config)
         shutil.copytree(ROOT / "config" / "topics", settings.config / "topics", dirs_exist_ok=True)
         with Runtime(settings) as runtime:
-            _run_editions(runtime, newsroom)
+            _run_editions(runtime, newsroom, lifeline)
             report = _report_on_new_runs(runtime)
             if as_json:
                 wrong = index.differences(runtime)
@@ -60,20 +61,52 @@ def play(*, as_json: bool) -> None:
             _note_as_shown(runtime)
 
 
-def _run_editions(runtime: Runtime, newsroom: Newsroom) -> None:
+@contextlib.contextmanager
+def _served(home: Path) -> Iterator[tuple[Newsroom, int]]:
+    """The newsroom, in a process of its own, which serves until nobody holds the lifeline any more.
+
+    Airflow holds it too. So however this process ends, nothing that reads finds its publishers gone: it would
+    leave them in peace for half an hour.
+    """
+    reader, lifeline = os.pipe()
+    log = home / "newsroom.log"
+    with log.open("ab") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.newsroom", "--home", str(home), "--until-eof"],
+            stdin=reader,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd=ROOT,
+            start_new_session=True,  # Ctrl-C is not for it
+        )
+    os.close(reader)
+    try:
+        assert process.stdout
+        if not any(line.startswith(b"VEILLE_ALLOW_HOSTS=") for line in process.stdout):
+            raise Transient(
+                "the newsroom does not start", hint=f"see the end of {log}, then run the demo again"
+            )
+        yield Newsroom(home), lifeline
+    finally:
+        os.close(lifeline)
+        process.communicate()
+
+
+def _run_editions(runtime: Runtime, newsroom: Newsroom, lifeline: int) -> None:
     """Run the DAG for every edition that is left."""
     with show.progress("starting PostgreSQL and preparing Airflow"):
         environment = _airflow(runtime, newsroom)
+        _airflow_does("db migrate", environment)
     while True:
         with show.progress(f"the DAG news_daily runs in Airflow (edition {newsroom.edition} of {EDITIONS})"):
-            _airflow_does("dags test news_daily", environment)
+            _airflow_does("dags test news_daily", environment, holding=(lifeline,))
         if newsroom.edition >= EDITIONS:
             break
         newsroom.publish_edition(newsroom.edition + 1)
 
 
 def _airflow(runtime: Runtime, newsroom: Newsroom) -> dict[str, str]:
-    """The environment for Airflow on the demonstration's home, its own database made and up to date."""
+    """The environment for Airflow on the demonstration's home, its own database made."""
     home = runtime.settings.home
     runtime.embedded.create_database(scheduler.DATABASE)
     url = scheduler.database_url(runtime.embedded)
@@ -89,11 +122,10 @@ def _airflow(runtime: Runtime, newsroom: Newsroom) -> dict[str, str]:
     }
     environment.pop("VEILLE_DATABASE_URL", None)
     _ = runtime.store  # the schema is made before the tasks ask for it
-    _airflow_does("db migrate", environment)
     return environment
 
 
-def _airflow_does(arguments: str, environment: dict[str, str]) -> None:
+def _airflow_does(arguments: str, environment: dict[str, str], holding: tuple[int, ...] = ()) -> None:
     """Run a command of Airflow, its output into the log; it does not outlive us."""
     log = Path(environment["AIRFLOW_HOME"]) / "demo.log"
     hint = f"see the end of {log}, then run the demo again"
@@ -109,6 +141,7 @@ def _airflow_does(arguments: str, environment: dict[str, str]) -> None:
                 *arguments.split(),
             ],
             env=environment,
+            pass_fds=holding,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -47,13 +48,15 @@ class Newsroom:
 
     Its first start writes `home/newsroom.json`; later ones take instant, port and edition from there, so
     that addresses, dates and texts stay. `port` is for moving it; 0 keeps the port, or chooses one.
+    `patience` is for how many seconds to wait until another process serves it no more.
     Another process may turn the edition while it serves: the file is read for every request.
     """
 
-    def __init__(self, home: Path, *, port: int = 0) -> None:
+    def __init__(self, home: Path, *, port: int = 0, patience: float = 0.0) -> None:
         self.home = home
         self.publishers = load()
         self._asked_port = port
+        self._patience = patience
         self._front = (HERE / "templates" / "front.html").read_text("utf-8")
         self._built: tuple[Printing, Site] | None = None
         self._server: Server | None = None
@@ -222,15 +225,20 @@ class Newsroom:
 
     def _take_lock(self) -> int:
         descriptor = os.open(self.home / "newsroom.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(descriptor)
-            raise Busy(
-                f"the newsroom in {self.home} is being served by another process",
-                hint="stop that one, or choose another --home",
-            ) from error
-        return descriptor
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if time.monotonic() < deadline:
+                    time.sleep(0.05)
+                    continue
+                os.close(descriptor)
+                raise Busy(
+                    f"the newsroom in {self.home} is being served by another process",
+                    hint="stop that one, or choose another --home",
+                ) from error
+            return descriptor
 
     def _drop_lock(self) -> None:
         if self._lock is not None:
