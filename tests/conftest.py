@@ -50,11 +50,12 @@ def floor():
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    """One embedded PostgreSQL for the whole test run."""
+    """One embedded PostgreSQL for the whole test run; nothing of it stays, in /var/lib neither."""
     from pipeline.store.embedded import Embedded
 
     with Embedded(tmp_path_factory.mktemp("server") / "postgres") as embedded:
         yield embedded
+    embedded.remove()
 
 
 @pytest.fixture(scope="session")
