@@ -14,7 +14,9 @@ import functools
 import gzip
 import io
 import itertools
+import logging
 import os
+import re
 import signal
 import socket
 import threading
@@ -32,9 +34,12 @@ from pipeline.responses import Headers, Response
 
 MAX_FILE_BYTES = 256 << 20  # a torn tail is found by reading the file once: 256 MB take about 2 s
 _GZIP = zlib.MAX_WBITS | 16
+_MEMBER = re.compile(rb"\x1f\x8b\x08")  # how every gzip member begins (RFC 1952, 2.3.1)
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
 _MASK = "X-Crawler-"
 _GZIP_LEVEL = 1  # pages arrive compressed or compress well at any level; 1 costs a third of 6
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,39 +115,60 @@ class Archive:
             fd = _claim(self.folder / name, size)
             if fd is not None:
                 self._fd, self._name = fd, name
-                return fd, cut_torn_tail(fd)
+                return fd, os.fstat(fd).st_size
         raise AssertionError("unreachable: the numbers never end")
 
 
 def _claim(path: Path, size: int) -> int | None:
-    """Open the file and lock it; None where another process holds it or `size` bytes do not fit."""
+    """Open the file, lock it and cut its torn tail.
+
+    None where another process holds it, `size` bytes do not fit or it is damaged.
+    """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
-    end = os.fstat(fd).st_size
-    if end and end + size > MAX_FILE_BYTES:
-        os.close(fd)
-        return None
+    with contextlib.ExitStack() as refused:
+        refused.callback(os.close, fd)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return None
+        end = os.fstat(fd).st_size
+        if end and end + size > MAX_FILE_BYTES:
+            return None
+        if not _cut_torn_tail(fd):
+            log.error("a file of the archive is damaged, it is left as it is", extra={"file": str(path)})
+            return None
+        refused.pop_all()
     return fd
 
 
-def cut_torn_tail(fd: int) -> int:
-    """Cut the file back to its last whole record, as a crash in the middle of a write may have left it.
+def _cut_torn_tail(fd: int) -> bool:
+    """Cut the file back to its last whole record, as a crash or a power cut may have left it.
 
-    Returns the file's length afterwards. The caller holds the file's lock.
+    False, and nothing is cut, where whole records follow what is broken: rows may point to them. The caller
+    holds the file's lock.
     """
     os.lseek(fd, 0, os.SEEK_SET)
     with os.fdopen(os.dup(fd), "rb") as file:
-        whole = _whole_records(file)
-    if whole != os.fstat(fd).st_size:
+        whole = _whole_members(file)
+        file.seek(whole)
+        tail = memoryview(file.read())
+    if any(_begins_with_record(tail[found.start() :]) for found in _MEMBER.finditer(tail)):
+        return False
+    if tail:
         os.ftruncate(fd, whole)
-    return whole
+    return True
 
 
-def _whole_records(file: BinaryIO) -> int:
+def _begins_with_record(data: memoryview) -> bool:
+    """Whether a whole record stands at its start. A gzipped page, which a torn record may hold, is none."""
+    try:
+        kind = zlib.decompressobj(_GZIP).decompress(data[:512], 5)
+    except zlib.error:
+        return False
+    return kind == b"WARC/" and _whole_members(io.BytesIO(data)) > 0
+
+
+def _whole_members(file: BinaryIO) -> int:
     """The length of the gzip members that stand whole at the file's start."""
     whole = position = 0
     member = zlib.decompressobj(_GZIP)

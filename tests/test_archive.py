@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import random
 import subprocess
 import sys
 import zlib
@@ -93,6 +94,63 @@ def test_a_torn_tail_is_cut_back_to_the_last_whole_record(tmp_path, cut):
     assert second.read(later)[1] == b"later"
     assert later.file == kept.file
     assert bodies(path)[-1] == b"later"
+
+
+def written(folder, count=6):
+    """A closed file of the archive: its path, and where its records lie."""
+    archive = Archive(folder)
+    pointers = [archive.append([exchange(os.urandom(500))])[0] for _ in range(count)]
+    archive.close()
+    return folder / pointers[0].file, pointers
+
+
+def flip(path, offset):
+    with path.open("r+b") as file:
+        file.seek(offset)
+        [byte] = file.read(1)
+        file.seek(offset)
+        file.write(bytes([byte ^ 0xFF]))
+
+
+@pytest.mark.parametrize("broken", [0, 2, 5])
+def test_whole_records_behind_damage_are_never_cut(tmp_path, caplog, broken):
+    """A file with a broken record in it is left as it is, and named; what is new goes to the next file."""
+    path, pointers = written(tmp_path)
+    flip(path, pointers[broken].offset + 100)
+    found = path.read_bytes()
+
+    [later] = Archive(tmp_path).append([exchange(b"later")])
+
+    assert path.read_bytes() == found
+    assert later.file.endswith("-0001.warc.gz")
+    assert [record.file for record in caplog.records] == [str(path)]
+    archive = Archive(tmp_path)
+    assert all(len(archive.read(p)[1]) == 500 for p in (*pointers[:broken], *pointers[broken + 1 :]))
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        bytes(5000),
+        b"\x1f",
+        b"\x1f\x8b\x08" * 100,
+        random.Random(1).randbytes(5000),
+        _records(exchange(b"torn" * 9))[0][:-9] + bytes(4096),
+        gzip.compress(b"WARC/1.1" + gzip.compress(b"a page"), 0)[:-1],
+    ],
+    ids=["zeros", "one byte", "magic numbers", "noise", "torn, then zeros", "torn, a gzipped page inside"],
+)
+def test_what_a_power_cut_leaves_at_the_end_is_cut(tmp_path, caplog, tail):
+    """Whatever stands behind the last whole record and is none goes, and the file goes on."""
+    path, pointers = written(tmp_path)
+    found = path.read_bytes()
+    path.write_bytes(found + tail)
+
+    [later] = Archive(tmp_path).append([exchange(b"later")])
+
+    assert (later.file, later.offset) == (pointers[0].file, len(found))
+    assert bodies(path)[-1] == b"later"
+    assert not caplog.records
 
 
 def test_a_process_killed_inside_a_write_leaves_a_file_that_goes_on(tmp_path):
