@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline import failpoints
-from pipeline.errors import NotFound, Transient
+from pipeline.errors import NotFound, Transient, Unparsable
 from pipeline.responses import Headers, Response
 
 MAX_FILE_BYTES = 256 << 20  # a torn tail is found by reading the file once: 256 MB take about 2 s
@@ -79,9 +79,11 @@ class Archive:
     def read(self, pointer: Pointer) -> tuple[list[tuple[str, str]], bytes]:
         """The response's headers and its body, content coding undone.
 
-        Raises NotFound where the record is not there (removed by retention, another disk).
+        Raises NotFound where the record is not there (removed by retention, cut off, another disk) and
+        Unparsable where it is damaged.
         """
         from warcio.archiveiterator import ArchiveIterator
+        from warcio.exceptions import ArchiveLoadFailed
 
         try:
             with (self.folder / pointer.file).open("rb") as file:
@@ -89,9 +91,15 @@ class Archive:
                 raw = file.read(pointer.length)
         except OSError as error:
             raise NotFound(f"the archive has no {pointer.file}: {error.strerror}") from error
-        for record in ArchiveIterator(io.BytesIO(raw)):
-            return list(record.http_headers.headers), record.content_stream().read()
-        raise NotFound(f"the archive's {pointer.file} holds no record at {pointer.offset}")
+        if len(raw) != pointer.length:
+            raise NotFound(f"the archive's {pointer.file} ends before the record at {pointer.offset} does")
+        try:
+            record_bytes = gzip.decompress(raw)  # warcio would check neither its end nor its sum
+            for record in ArchiveIterator(io.BytesIO(record_bytes)):
+                return list(record.http_headers.headers), record.content_stream().read()
+        except (ArchiveLoadFailed, EOFError, OSError, zlib.error) as error:
+            raise Unparsable(f"the archive's {pointer.file} is damaged at {pointer.offset}") from error
+        raise Unparsable(f"the archive's {pointer.file} holds no record at {pointer.offset}")
 
     def close(self) -> None:
         """Let go of the file, so that another process may go on with it."""

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from warcio.archiveiterator import ArchiveIterator
 
 from pipeline.archive import Archive, Pointer, _records
-from pipeline.errors import NotFound, Transient
+from pipeline.errors import NotFound, Transient, Unparsable
 from pipeline.fetch import Fetcher
 from pipeline.responses import Response
 
@@ -193,6 +193,51 @@ def test_many_threads_write_and_every_pointer_leads_to_its_record(tmp_path):
 def test_a_missing_record_is_named(tmp_path):
     with pytest.raises(NotFound, match="no 2020-01-01/x"):
         Archive(tmp_path).read(Pointer("2020-01-01/x.warc.gz", 0, 10))
+
+
+@pytest.mark.parametrize("cut", [1, 200, 10_000])
+def test_a_record_that_was_cut_is_not_read_as_a_shorter_page(tmp_path, cut):
+    archive = Archive(tmp_path)
+    [pointer] = archive.append([exchange(random.Random(1).randbytes(4000))])
+    path = tmp_path / pointer.file
+    os.truncate(path, max(0, pointer.length - cut))
+
+    with pytest.raises(NotFound, match=f"{pointer.file} ends before the record at 0 does"):
+        archive.read(pointer)
+
+
+def test_no_damage_goes_unseen(tmp_path):
+    """Whichever byte of a record is wrong, it is read as it was written or the error names the place."""
+    path, pointers = written(tmp_path, count=2)
+    archive, place = Archive(tmp_path), pointers[1]
+    kept = archive.read(place)
+    seen = set()
+    for offset in range(place.offset, place.offset + place.length):
+        flip(path, offset)
+        try:
+            assert archive.read(place) == kept
+        except Unparsable as error:
+            seen.add((offset, str(error)))
+        flip(path, offset)
+
+    header = range(4, 10)  # gzip's date, level and system, which say nothing of the record
+    assert seen == {
+        (place.offset + n, f"the archive's {place.file} is damaged at {place.offset}")
+        for n in range(place.length)
+        if n not in header
+    }
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [b"", gzip.compress(b""), gzip.compress(b"no WARC\r\n"), b"noise", bytes(9)],
+    ids=["nothing", "empty", "another format", "noise", "zeros"],
+)
+def test_what_is_no_record_is_not_read(tmp_path, stored):
+    (tmp_path / "x").write_bytes(stored)
+
+    with pytest.raises(Unparsable, match=r"x (is damaged|holds no record) at 0"):
+        Archive(tmp_path).read(Pointer("x", 0, len(stored)))
 
 
 def test_a_folder_that_cannot_be_written_says_so(tmp_path):
