@@ -32,7 +32,9 @@ from pipeline import failpoints
 from pipeline.errors import NotFound, Transient, Unparsable
 from pipeline.responses import Headers, Response
 
-MAX_FILE_BYTES = 256 << 20  # a torn tail is found by reading the file once: 256 MB take about 2 s
+# A torn tail is found by reading the file once, while all who append wait: 32 MB take 0.6 s of CPU where
+# servers sent plain pages, 0.14 s where they sent gzip (256 MB: 4.5 s).
+MAX_FILE_BYTES = 32 << 20
 _GZIP = zlib.MAX_WBITS | 16
 _MEMBER = re.compile(rb"\x1f\x8b\x08")  # how every gzip member begins (RFC 1952, 2.3.1)
 _FRAMING = frozenset({"content-length", "transfer-encoding"})

@@ -153,6 +153,17 @@ def test_what_a_power_cut_leaves_at_the_end_is_cut(tmp_path, caplog, tail):
     assert not caplog.records
 
 
+def test_a_large_file_is_neither_read_nor_written(tmp_path):
+    """What is opened is small, since it is read whole: a file of more than 32 MB is left for the next one."""
+    path, _ = written(tmp_path)
+    os.truncate(path, 33 << 20)
+
+    [later] = Archive(tmp_path).append([exchange(b"later")])
+
+    assert later.file.endswith("-0001.warc.gz")
+    assert path.stat().st_size == 33 << 20
+
+
 def test_a_process_killed_inside_a_write_leaves_a_file_that_goes_on(tmp_path):
     """The record of the killed write is gone, the next one follows the last whole record."""
     code = (
