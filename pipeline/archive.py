@@ -147,8 +147,20 @@ def _claim(path: Path, size: int) -> int | None:
         if not _cut_torn_tail(fd):
             log.error("a file of the archive is damaged, it is left as it is", extra={"file": str(path)})
             return None
+        if not end:  # a new file: a row must not outlive, in a power cut, the names of what it points to
+            _sync(path.parent)
+            _sync(path.parent.parent)
         refused.pop_all()
     return fd
+
+
+def _sync(folder: Path) -> None:
+    """Bring the names in `folder` to the disk."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _cut_torn_tail(fd: int) -> bool:

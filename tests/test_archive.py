@@ -9,6 +9,7 @@ import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hostile_server import Server
@@ -249,6 +250,27 @@ def test_what_is_no_record_is_not_read(tmp_path, stored):
 
     with pytest.raises(Unparsable, match=r"x (is damaged|holds no record) at 0"):
         Archive(tmp_path).read(Pointer("x", 0, len(stored)))
+
+
+def test_a_new_file_and_its_day_are_on_the_disk_before_a_row_points_to_them(tmp_path, monkeypatch):
+    """The names of a new file and of its folder are flushed after they are made, and only then."""
+    flushed = []
+
+    def fsync(fd):
+        folder = Path(f"/proc/self/fd/{fd}").readlink()
+        flushed.append((folder, {path.name for path in folder.iterdir()}))
+        real(fd)
+
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", fsync)
+    archive = Archive(tmp_path / "archive")
+    [pointer] = archive.append([exchange()])
+    archive.append([exchange()])
+    archive.close()
+    Archive(tmp_path / "archive").append([exchange()])
+
+    day, name = pointer.file.split("/")
+    assert flushed == [(tmp_path / "archive" / day, {name}), (tmp_path / "archive", {day})]
 
 
 def test_a_folder_that_cannot_be_written_says_so(tmp_path):
