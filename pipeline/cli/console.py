@@ -9,12 +9,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import orjson
 
-from pipeline.errors import Permanent, Unparsable, VeilleError
+from pipeline.errors import Permanent, TooLarge, VeilleError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,36 +56,6 @@ def plain(value: object) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value
-
-
-def ndjson(work: Callable[[dict[str, Any]], object]) -> None:
-    """Read one JSON object a line, write one JSON line each, in order; a line that fails gets an `error`."""
-    for line in sys.stdin.buffer:
-        if line.strip():
-            write_line(attempt(work, line))
-
-
-def attempt(work: Callable[[dict[str, Any]], object], line: bytes) -> object:
-    """What `work` makes of the line's object, or an object with the field `error`."""
-    try:
-        record = orjson.loads(line)
-        if not isinstance(record, dict):
-            raise Unparsable("a JSON object a line is expected")
-        return work(record)
-    except VeilleError as error:
-        return {"error": str(error), "code": error.code}
-    except orjson.JSONDecodeError as error:
-        return {"error": f"not JSON: {error}", "code": "unparsable"}
-    except KeyError as error:
-        return {"error": f"the field {error} is missing", "code": "unparsable"}
-    except (TypeError, ValueError) as error:
-        return {"error": f"a field has the wrong form: {error}", "code": "unparsable"}
-
-
-def write_line(value: object) -> None:
-    """Write a value as one line of JSON."""
-    sys.stdout.buffer.write(orjson.dumps(plain(value), default=str, option=orjson.OPT_APPEND_NEWLINE))
-    sys.stdout.buffer.flush()
 
 
 def table(title: str, *columns: str, right: Iterable[str] = ()) -> "Table":
@@ -155,10 +125,20 @@ def _bar(*, counts: bool) -> "Progress":
     )
 
 
-def read_bytes(path: str) -> bytes:
-    """A file's bytes. Raises Permanent, which names what is wrong with it."""
+def read_bytes(path: str, cap: int | None = None) -> bytes:
+    """A file's bytes, or a pipe's. Raises Permanent, which names what is wrong with it, and TooLarge beyond
+    `cap` bytes: a device may have no end.
+    """
     try:
         with open(path, "rb") as file:  # noqa: PTH123  what the user typed, not made absolute
-            return file.read()
-    except OSError as error:
-        raise Permanent(f"{path} cannot be read: {error.strerror}") from error
+            return read_capped(file, path, cap)
+    except (OSError, ValueError) as error:  # ValueError: U+0000 in a name
+        raise Permanent(f"{path} cannot be read: {getattr(error, 'strerror', error)}") from error
+
+
+def read_capped(file: IO[bytes], name: str, cap: int | None) -> bytes:
+    """All of `file`. Raises TooLarge beyond `cap` bytes."""
+    found = file.read() if cap is None else file.read(cap + 1)
+    if cap is not None and len(found) > cap:
+        raise TooLarge(f"{name} cannot be read: it has more than {cap:,} bytes")
+    return found

@@ -1,8 +1,5 @@
 """Commands that need no store: one page, one text, one feed, one URL at a time, or many as NDJSON."""
 
-import sys
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +8,7 @@ from urllib.parse import urlsplit
 import typer
 
 from pipeline.cli import console as show
+from pipeline.cli import lines
 from pipeline.errors import NotFound, Permanent, Unparsable
 from pipeline.model import Article, Claims, Feed
 from pipeline.runtime import Runtime
@@ -21,7 +19,8 @@ Ndjson = Annotated[
     bool, typer.Option("--ndjson", help="Read one JSON object a line on standard input, write one each.")
 ]
 
-PAGE_CAP = 10 << 20
+PAGE_CAP = 10 << 20  # bytes, as in `stages.fetch`; texts are shorter
+FEED_CAP = 15 << 20  # bytes, as in `stages.discover`
 EXTRACT_FIELDS = (
     "url", "title", "text", "lead", "authors", "published", "modified", "date_source", "date_suspect",
     "language", "language_confidence", "section", "image", "paywalled", "completeness",
@@ -40,10 +39,9 @@ def extract(
     """
     with Runtime(from_environment()) as runtime:
         if ndjson:
-            _extract_lines(runtime)
+            lines.answer(lambda record: _extract_line(runtime, record), abreast=runtime.workers.count)
             return
-        record = _page(runtime, _given(source, "a file or a URL"))
-        article = _extract(runtime, record)
+        article = _extract(runtime, *_page(runtime, _given(source, "a file or a URL")))
     if json:
         show.emit(article)
     else:
@@ -60,7 +58,7 @@ def language(
     NDJSON in: {"text"}.
     """
     if ndjson:
-        show.ndjson(lambda record: _language(str(record["text"])))
+        lines.answer(lambda record: _language(lines.text(record, "text")))
         return
     found = _language(_text(_given(source, "a text file")))
     if json:
@@ -82,8 +80,8 @@ def tag(
     tagger = runtime.tagger
 
     def work(record: dict[str, Any]) -> dict[str, object]:
-        fields = [str(record.get(name) or "") for name in ("title", "lead", "text")]
-        topics = tagger.tag(*fields, language=str(record.get("language") or "fr"))
+        fields = [lines.text(record, name, "") for name in ("title", "lead", "text")]
+        topics = tagger.tag(*fields, language=lines.text(record, "language", "fr"))
         return {
             "topics": [
                 {"id": t.topic, "score": t.score, "confidence": t.confidence, "hits": t.hits} for t in topics
@@ -91,7 +89,7 @@ def tag(
         }
 
     if ndjson:
-        show.ndjson(work)
+        lines.answer(work)
         return
     title, text = _titled(_given(source, "a text file"))
     found = show.plain(work({"title": title, "text": text}))
@@ -114,13 +112,15 @@ def compare(
     from pipeline import fingerprints
 
     def work(record: dict[str, Any]) -> object:
-        a, b = record["a"], record["b"]
         return fingerprints.compare(
-            str(a.get("title") or ""), str(a["text"]), str(b.get("title") or ""), str(b["text"])
+            lines.text(record, "a.title", ""),
+            lines.text(record, "a.text"),
+            lines.text(record, "b.title", ""),
+            lines.text(record, "b.text"),
         )
 
     if ndjson:
-        show.ndjson(work)
+        lines.answer(work)
         return
     sides = [
         dict(zip(("title", "text"), _titled(_given(side, "two text files")), strict=True))
@@ -150,14 +150,14 @@ def canonical(
     catalogue = Runtime(from_environment()).catalogue
 
     def work(record: dict[str, Any]) -> dict[str, object]:
-        address = str(record["url"])
-        named = record.get("publisher")
+        address = lines.text(record, "url")
+        named = lines.text(record, "publisher", "")
         form = urls.canonical(address)
-        publisher = catalogue.publisher(str(named)) if named else catalogue.publisher_of(urls.host_of(form))
+        publisher = catalogue.publisher(named) if named else catalogue.publisher_of(urls.host_of(form))
         return {"url": form, "keys": [f"{key.kind}:{key.value}" for key in urls.keys(address, publisher)]}
 
     if ndjson:
-        show.ndjson(work)
+        lines.answer(work)
         return
     found = work({"url": _given(url, "a URL")})
     if json:
@@ -184,16 +184,16 @@ def parse_feed(
             feed = runtime.workers.run(
                 "parse_feed",
                 {
-                    "body": show.read_bytes(str(record["path"])),
-                    "url": str(record.get("url") or "https://feed.invalid/"),
-                    "content_type": str(record.get("content_type") or ""),
+                    "body": show.read_bytes(lines.text(record, "path"), FEED_CAP),
+                    "url": lines.text(record, "url", "") or "https://feed.invalid/",
+                    "content_type": lines.text(record, "content_type", ""),
                 },
             )
             assert isinstance(feed, Feed)
             return _feed(feed)
 
         if ndjson:
-            show.ndjson(work)
+            lines.answer(work)
             return
         found = work({"path": _given(path, "a file"), "url": url})
     if json:
@@ -209,7 +209,10 @@ def _given(value: str, what: str) -> str:
 
 
 def _text(path: str) -> str:
-    raw = sys.stdin.buffer.read() if path == "-" else show.read_bytes(path)
+    if path == "-":
+        raw = show.read_capped(lines.stdin(), "standard input", PAGE_CAP)
+    else:
+        raw = show.read_bytes(path, PAGE_CAP)
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -251,17 +254,17 @@ def _feed(feed: Feed) -> dict[str, object]:
     }
 
 
-def _page(runtime: Runtime, source: str) -> dict[str, Any]:
-    """The page behind a file name or URL, as a record of `extract`."""
+def _page(runtime: Runtime, source: str) -> tuple[bytes, str, str]:
+    """The bytes behind a file name or URL, the URL and the Content-Type."""
     if urlsplit(source).scheme not in ("http", "https"):
-        return {"url": f"https://file.invalid/{Path(source).name}", "path": source}
+        return show.read_bytes(source, PAGE_CAP), f"https://file.invalid/{Path(source).name}", ""
     fetched = _get(runtime, source)
     response = fetched.response
     if not 200 <= response.status < 300 or response.truncated:  # noqa: PLR2004
         raise NotFound(
             f"{source} cannot be read: the server answered {response.status} {response.reason}".rstrip()
         )
-    return {"url": fetched.url, "body": response.body, "content_type": response.content_type}
+    return response.body, fetched.url, response.content_type
 
 
 def _get(runtime: Runtime, url: str) -> Any:
@@ -278,43 +281,41 @@ def _get(runtime: Runtime, url: str) -> Any:
     return runtime.fetcher.follow(url, cap=PAGE_CAP, admit=admit)
 
 
-def _extract(runtime: Runtime, record: dict[str, Any]) -> dict[str, object]:
-    html = record.get("html")
-    body = record.get("body") or (
-        html.encode() if isinstance(html, str) else show.read_bytes(str(record["path"]))
-    )
-    at = record.get("fetched_at")
+def _extract_line(runtime: Runtime, record: dict[str, Any]) -> dict[str, object]:
+    url = lines.text(record, "url")
+    at = lines.text(record, "fetched_at", "")
+    content_type = lines.text(record, "content_type", "")
+    if record.get("html") is None:
+        body = show.read_bytes(lines.text(record, "path"), PAGE_CAP)
+    else:
+        body = lines.text(record, "html").encode()
+        content_type = "text/html; charset=utf-8"
+    return _extract(runtime, body, url, content_type, _moment(at) if at else None)
+
+
+def _extract(
+    runtime: Runtime, body: bytes, url: str, content_type: str, fetched_at: datetime | None = None
+) -> dict[str, object]:
     article = runtime.workers.run(
         "extract",
         {
             "html": body,
-            "url": str(record["url"]),
-            "fetched_at": _moment(at) if at else datetime.now(UTC),
+            "url": url,
+            "fetched_at": fetched_at or datetime.now(UTC),
             "claims": Claims(),
-            "content_type": str(record.get("content_type") or ("text/html; charset=utf-8" if html else "")),
+            "content_type": content_type,
         },
     )
     assert isinstance(article, Article)
     return {name: show.plain(getattr(article, name)) for name in EXTRACT_FIELDS}
 
 
-def _moment(text: object) -> datetime:
-    moment = datetime.fromisoformat(str(text))
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Unparsable(f"the field 'fetched_at' is {text[:40]!r}; 2024-01-26T11:00 is expected") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _extract_lines(runtime: Runtime) -> None:
-    """Read pages side by side, one a core, and answer in the order of the questions."""
-    workers = runtime.workers
-    with ThreadPoolExecutor(workers.count) as pool:
-        waiting: deque[Future[object]] = deque()
-        for line in sys.stdin.buffer:
-            if line.strip():
-                waiting.append(pool.submit(show.attempt, lambda record: _extract(runtime, record), line))
-            if len(waiting) > 4 * workers.count:
-                show.write_line(waiting.popleft().result())
-        while waiting:
-            show.write_line(waiting.popleft().result())
 
 
 def _print_article(article: dict[str, Any]) -> None:

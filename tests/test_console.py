@@ -1,0 +1,94 @@
+"""What programs ask line by line: one answer for each line, in order, whatever the line is."""
+
+import json
+import os
+import subprocess
+
+import pytest
+from offspring import PROGRAM, VEILLE
+
+from pipeline.cli.console import read_bytes
+from pipeline.cli.lines import attempt, text
+from pipeline.errors import Permanent, TooLarge, Unparsable
+
+ECHO = """
+from pipeline.cli import lines
+def work(record):
+    if record["n"] == 1:
+        open(record["gate"]).close()  # a pipe: opened once the test lets it
+    return record
+lines.answer(work, abreast=2)
+"""
+
+
+@pytest.mark.parametrize("value", [None, 5, [], {}, True], ids=repr)
+def test_a_field_of_another_type_is_an_error_that_names_it(value):
+    """Nothing is made into a string: `null` is no text."""
+    with pytest.raises(Unparsable, match="'text'"):
+        text({"text": value}, "text")
+
+
+@pytest.mark.parametrize("side", ["x", None, [], {}, {"text": 5}], ids=repr)
+def test_a_field_of_a_field_is_checked_as_well(side):
+    with pytest.raises(Unparsable, match=r"'a\.text'"):
+        text({"a": side}, "a.text")
+
+
+def test_a_field_that_is_left_out_or_null_is_its_default():
+    assert text({"title": None}, "title", "") == ""
+    assert text({}, "a.title", "") == ""
+    assert text({"title": "Un"}, "title", "") == "Un"
+
+
+@pytest.mark.parametrize("line", [b"\n", b"  \n", b"null\n", b"[1]\n", b"{", b"\xff\n"])
+def test_a_line_that_is_no_object_is_answered_with_an_error(line):
+    """Blank lines too: who counts lines gets as many as it sent."""
+    assert attempt(dict, line)["code"] == "unparsable"
+
+
+def test_a_bug_is_the_error_of_its_line():
+    """Its message may quote the page and is left out."""
+    answer = attempt(lambda record: record["secret"].nothing, b'{"secret": "geheim"}')
+
+    assert answer["code"] == "defect"
+    assert "AttributeError" in answer["error"]
+    assert "geheim" not in answer["error"]
+
+
+def test_a_file_without_an_end_is_refused(tmp_path):
+    (tmp_path / "page").write_bytes(b"x" * 100)
+
+    assert len(read_bytes(str(tmp_path / "page"), 100)) == 100
+    for name in (str(tmp_path / "page"), "/dev/zero"):
+        with pytest.raises(TooLarge, match="more than 99 bytes"):
+            read_bytes(name, 99)
+    with pytest.raises(Permanent, match="cannot be read"):
+        read_bytes("a\0b", 99)
+
+
+def test_a_line_is_answered_before_the_next_one_comes():
+    """A program that asks, and waits for the answer before it asks again, gets it."""
+    with subprocess.Popen(
+        [*VEILLE, "compare", "--ndjson"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as asked:
+        for side in ("Un texte", "", None):
+            line = json.dumps({"a": {"text": "Un texte"}, "b": {"text": side}})
+            asked.stdin.write(line.encode() + b"\n")
+            asked.stdin.flush()
+            assert json.loads(asked.stdout.readline())
+
+
+def test_answers_come_in_order_although_work_does_not_end_in_order(tmp_path):
+    """The second line ends last; the first is answered before, the third after it."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    program = tmp_path / "echo.py"
+    program.write_text(ECHO)
+    with subprocess.Popen([*PROGRAM, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as asked:
+        for number in range(3):
+            asked.stdin.write(json.dumps({"n": number, "gate": str(gate)}).encode() + b"\n")
+        asked.stdin.flush()
+        assert json.loads(asked.stdout.readline())["n"] == 0
+        gate.open("w").close()
+        asked.stdin.close()
+        assert [json.loads(line)["n"] for line in asked.stdout] == [1, 2]
