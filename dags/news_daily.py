@@ -29,7 +29,7 @@ def pipeline(workers=1):
     from pipeline.settings import from_environment
 
     settings = from_environment()
-    configure(settings.home)
+    configure(settings)
     return Runtime(settings, workers=workers)
 
 

@@ -1,17 +1,17 @@
 """Logs: one line per event, with run, host and entry where there are any; never page text or secrets.
 
-VEILLE_LOG chooses: `text` or `json` on standard error; by default a file in the home, so that the terminal
+The settings choose: `text` or `json` on standard error; by default a file in the home, so that the terminal
 stays quiet. Does not log anything itself.
 """
 
 import logging
-import os
 import sys
 from datetime import UTC, datetime
 from logging.handlers import WatchedFileHandler
-from pathlib import Path
 
 import orjson
+
+from pipeline.settings import Settings
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -37,22 +37,21 @@ class _Json(logging.Formatter):
         return orjson.dumps(fields, default=str).decode()
 
 
-def configure(home: Path) -> None:
-    """Send Veille's events where VEILLE_LOG says. Calling it again replaces the first choice."""
-    choice = os.environ.get("VEILLE_LOG", "")
+def configure(settings: Settings) -> None:
+    """Send Veille's events where the settings say. Calling it again replaces the first choice."""
     handler: logging.Handler = logging.StreamHandler(sys.stderr)
-    if choice not in ("text", "json"):
+    if not settings.log:
         try:
-            home.mkdir(parents=True, exist_ok=True)
-            handler = WatchedFileHandler(home / "veille.log", encoding="utf-8")
+            settings.home.mkdir(parents=True, exist_ok=True)
+            handler = WatchedFileHandler(settings.home / "veille.log", encoding="utf-8")
         except OSError:  # a home that cannot be written is reported by whoever needs it
             handler = logging.NullHandler()
-    handler.setFormatter(_Json() if choice == "json" else _Text())
+    handler.setFormatter(_Json() if settings.log == "json" else _Text())
     logger = logging.getLogger("pipeline")
     for old in logger.handlers:
         old.close()
     logger.handlers = [handler]
-    logger.setLevel(os.environ.get("VEILLE_LOG_LEVEL", "INFO").upper())
+    logger.setLevel(settings.log_level.upper())
     logger.propagate = False
 
 

@@ -3,6 +3,7 @@
 Does not read configuration files (`catalogue` and `rulebook` do) and opens nothing.
 """
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from pipeline.errors import ConfigError
 ROOT = Path(__file__).resolve().parent.parent
 LEASE_SECONDS = 60.0
 HOST_GAP_SECONDS = 1.0  # at most one request per second and host: what news sites ask of crawlers
+LOGS = ("text", "json")
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Settings:
     clock_offset: float = 0.0  # VEILLE_CLOCK_OFFSET, seconds
     lease_seconds: float = LEASE_SECONDS  # VEILLE_LEASE_SECONDS
     host_gap_seconds: float = HOST_GAP_SECONDS  # VEILLE_HOST_GAP_SECONDS; below 1 only for allowed hosts
+    log: str = ""  # VEILLE_LOG: where events go; empty: a file in the home
+    log_level: str = "info"  # VEILLE_LOG_LEVEL: the least that is logged
 
     def allows(self, host: str) -> bool:
         """Whether VEILLE_ALLOW_HOSTS lists this host ("name:port", or "name" for a standard port)."""
@@ -68,6 +73,8 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         clock_offset=offset,
         lease_seconds=_number(env, "VEILLE_LEASE_SECONDS", LEASE_SECONDS, least=0.5),
         host_gap_seconds=_number(env, "VEILLE_HOST_GAP_SECONDS", HOST_GAP_SECONDS, least=0.0),
+        log=_one_of(env, "VEILLE_LOG", LOGS, ""),
+        log_level=_one_of(env, "VEILLE_LOG_LEVEL", LOG_LEVELS, "info"),
     )
 
 
@@ -84,9 +91,18 @@ def _number(env: Mapping[str, str], name: str, default: float, least: float | No
         number = float(value) if value else default
     except ValueError as error:
         raise ConfigError(f"{name} is {value!r}; a number of seconds is expected") from error
+    if not math.isfinite(number):
+        raise ConfigError(f"{name} is {value!r}; a finite number of seconds is expected")
     if least is not None and number < least:
         raise ConfigError(f"{name} is {value!r}; at least {least:g} seconds are expected")
     return number
+
+
+def _one_of(env: Mapping[str, str], name: str, known: tuple[str, ...], default: str) -> str:
+    value = env.get(name, "").lower() or default
+    if value and value not in known:
+        raise ConfigError(f"{name} is {env[name]!r}; one of these is expected: {', '.join(known)}")
+    return value
 
 
 def _database_url(url: str) -> str:

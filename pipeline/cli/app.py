@@ -2,13 +2,14 @@
 
 import errno
 import logging
+import os
 import sys
 
 import typer
 
 from pipeline.cli import ingesting, library, tools
 from pipeline.cli.console import error_console
-from pipeline.errors import VeilleError
+from pipeline.errors import Permanent, VeilleError
 from pipeline.logs import configure
 from pipeline.settings import from_environment
 
@@ -58,21 +59,27 @@ app.command()(library.doctor)
 def run() -> None:
     """Run a command; turn what goes wrong into one message and an exit code."""
     logging.getLogger("pipeline").addHandler(logging.NullHandler())
+    if sys.stderr is None:  # closed: messages are lost, not the command
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123  as long as the process
     try:
-        configure(from_environment().home)
-        sys.exit(app(standalone_mode=False) or 0)  # typer answers the code of an Exit
+        sys.exit(_command() or 0)
     except VeilleError as error:
         logging.getLogger("pipeline").exception("%s", type(error).__name__)
         _complain(str(error), error.hint)
     except typer.Exit as error:
         sys.exit(error.exit_code)
-    except typer.Abort:
-        sys.exit(130)
     except KeyboardInterrupt:
         _complain("interrupted; what was done is kept", "run the same command again to go on", code=130)
     except BrokenPipeError:
-        sys.stderr.close()
+        _forget_output()
         sys.exit(141)
+    except OSError as error:
+        logging.getLogger("pipeline").exception("%s", type(error).__name__)
+        _forget_output()
+        _complain(
+            ": ".join(filter(None, (error.filename and str(error.filename), error.strerror))) or str(error),
+            "",
+        )
     except Exception as error:
         if isinstance(error, OSError) and error.errno in DISK:
             logging.getLogger("pipeline").exception("disk")
@@ -82,6 +89,23 @@ def run() -> None:
             sys.exit(2)
         logging.getLogger("pipeline").exception("bug")
         raise
+
+
+def _command() -> int | None:
+    """Run what the arguments say. Calling `app` would keep interruptions and broken pipes from us."""
+    if sys.stdout is None:
+        raise Permanent("standard output is closed")
+    configure(from_environment())
+    command = typer.main.get_command(app)
+    with command.make_context("veille", sys.argv[1:]) as context:
+        code: int | None = command.invoke(context)
+    sys.stdout.flush()
+    return code
+
+
+def _forget_output() -> None:
+    """Nobody takes the output: what is left of it goes nowhere when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _complain(message: str, hint: str, code: int = 1) -> None:
