@@ -6,7 +6,6 @@ import subprocess
 
 import pytest
 import state
-from conftest import ROOT
 from offspring import VEILLE
 from readings import COURRIER, GAZETTE, begin, publishers, settle
 
@@ -70,9 +69,7 @@ def test_what_is_no_article_is_refused_with_a_reason(bad):
     assert str(refused.value)
 
 
-@pytest.mark.parametrize(
-    "missing", [{}, {"title": None}, {"published": ""}, {"published": "un de ces jours"}]
-)
+@pytest.mark.parametrize("missing", [{}, {"title": None}, {"published": None}, {"published": " "}])
 def test_title_and_date_may_be_missing(missing):
     assert documents.parse(line(**missing)).article.text == FRENCH
 
@@ -89,6 +86,37 @@ def runtime(open_runtime, tmp_path):
 def rows(runtime, query):
     with runtime.store.transaction("look") as tx:
         return tx.execute(query).fetchall()
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"url": " "}, "empty: url"),
+        ({"text": "\n"}, "empty: text"),
+        ({"published": "un de ces jours"}, "published holds no date: 'un de ces jours'"),
+        ({"title": 0}, "others stand in: title"),
+    ],
+)
+def test_the_field_that_is_wrong_is_named(changes, named):
+    with pytest.raises(Permanent, match=named):
+        documents.parse(line(**changes))
+
+
+@pytest.mark.slow
+def test_a_date_that_cannot_be_is_suspect(runtime):
+    """As in pages: the future is now, what is older than feeds is no date."""
+    lines = (
+        line(url=f"{GAZETTE}/{year}", published=f"{year}-01-01T00:00:00Z") for year in (1066, 2026, 9000)
+    )
+    settle(runtime, *map(documents.parse, lines))
+    found = rows(
+        runtime,
+        "select published, date_suspect from revision join entry on entry.id = entry_id order by entry.url",
+    )
+
+    assert [row["date_suspect"] for row in found] == [True, False, True]
+    assert found[0]["published"] is None
+    assert found[2]["published"] <= runtime.now()
 
 
 @pytest.mark.slow
@@ -197,14 +225,15 @@ def test_bad_lines_are_named_and_the_others_taken(tmp_path, database_url):
         env=os.environ
         | {
             "VEILLE_HOME": str(tmp_path / "home"),
-            "VEILLE_CONFIG": str(ROOT / "config"),
+            "VEILLE_CONFIG": str(publishers(tmp_path)),
             "VEILLE_DATABASE_URL": database_url,
         },
         capture_output=True,
         check=False,
     )
 
-    said = json.loads(done.stdout)
+    assert done.stdout, done.stderr.decode()
     assert done.returncode == 1
+    said = json.loads(done.stdout)
     assert [refused["line"] for refused in said["refused"]] == [3, 4, 6]
     assert said["discovered"] == said["outcomes"]["new"] == 2

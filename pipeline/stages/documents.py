@@ -4,13 +4,13 @@ Does not fetch anything.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import orjson
 
 from pipeline import fingerprints, urls
-from pipeline.dates import parse_date
+from pipeline.dates import bounded, parse_date
 from pipeline.errors import Unparsable
 from pipeline.language import detect
 from pipeline.model import Article, Completeness, Outcome, Stage
@@ -40,14 +40,18 @@ def parse(line: bytes) -> Finished:
     if not isinstance(record, dict):
         raise Unparsable("a JSON object is expected")
     fields = {
-        name: record.get(name) or "" for name in ("url", "title", "text", "published", "publisher", "lead")
+        name: "" if record.get(name) is None else record[name]
+        for name in ("url", "title", "text", "published", "publisher", "lead")
     }
-    wrong = [name for name, value in fields.items() if not isinstance(value, str)]
-    if wrong or not fields["url"] or not fields["text"].strip():
-        raise Unparsable(f"url and text are needed, and strings; wrong: {', '.join(wrong) or 'empty'}")
+    if wrong := [name for name, value in fields.items() if not isinstance(value, str)]:
+        raise Unparsable(f"strings are expected; others stand in: {', '.join(wrong)}")
+    if empty := [name for name in ("url", "text") if not fields[name].strip()]:
+        raise Unparsable(f"url and text are needed; empty: {', '.join(empty)}")
     if held := [name for name, value in fields.items() if "\0" in value]:
         raise Unparsable(f"U+0000 is no character of a text; found in: {', '.join(held)}")
-    published = parse_date(fields["published"]) if fields["published"] else None
+    published = parse_date(fields["published"])
+    if fields["published"].strip() and not published:
+        raise Unparsable(f"published holds no date: {fields['published'][:40]!r}")
     language, confidence = detect(fields["text"])
     article = Article(
         url=fields["url"],
@@ -86,7 +90,8 @@ def _take(runtime: Runtime, tx: Transaction, run: str, finished: Finished, now: 
         run=run,
         at=now,
     )
-    article = finished.article
+    published, suspect = bounded(finished.article.published, now=now)
+    article = replace(finished.article, published=published, date_suspect=suspect)
     digest = fingerprints.digest(article.title, f"{article.lead}\n{article.text}")
     latest = entries.latest_revision(tx, entry_id)
     if latest and latest.digest == digest:
