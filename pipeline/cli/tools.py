@@ -258,27 +258,15 @@ def _page(runtime: Runtime, source: str) -> tuple[bytes, str, str]:
     """The bytes behind a file name or URL, the URL and the Content-Type."""
     if urlsplit(source).scheme not in ("http", "https"):
         return show.read_bytes(source, PAGE_CAP), f"https://file.invalid/{Path(source).name}", ""
-    fetched = _get(runtime, source)
+    from pipeline.cli.visits import Visit
+
+    fetched = Visit(runtime).fetch(source, cap=PAGE_CAP)
     response = fetched.response
     if not 200 <= response.status < 300 or response.truncated:  # noqa: PLR2004
         raise NotFound(
             f"{source} cannot be read: the server answered {response.status} {response.reason}".rstrip()
         )
     return response.body, fetched.url, response.content_type
-
-
-def _get(runtime: Runtime, url: str) -> Any:
-    """Fetch one URL as robots.txt allows, without a store that would remember it."""
-    from pipeline.robots import Rules
-
-    def admit(target: str) -> None:
-        parts = urlsplit(target)
-        answer = runtime.fetcher.get(f"{parts.scheme}://{parts.netloc}/robots.txt", cap=500 << 10, cut=True)
-        rules = Rules.parse(answer.status, answer.body)
-        if not rules.readable or not rules.allows(target):
-            raise Permanent(f"robots.txt of {parts.netloc} keeps {target} from robots")
-
-    return runtime.fetcher.follow(url, cap=PAGE_CAP, admit=admit)
 
 
 def _extract_line(runtime: Runtime, record: dict[str, Any]) -> dict[str, object]:

@@ -6,7 +6,7 @@ Does not fetch pages; it is the gate that `Fetcher.follow` calls before every re
 import contextlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -22,10 +22,12 @@ from pipeline.errors import (
     Unparsable,
     Unreachable,
 )
+from pipeline.fetch import Fetcher
 from pipeline.responses import Response
 from pipeline.robots import Rules
 from pipeline.runtime import Runtime
 from pipeline.schedule import ROBOTS_FINAL_AFTER
+from pipeline.settings import Settings
 from pipeline.stages.shift import Shift
 from pipeline.store import hosts, leases
 from pipeline.urls import host_of
@@ -146,13 +148,7 @@ class Turns:
 
     def _gap(self) -> float:
         """Seconds between two requests to the host held."""
-        settings = self._runtime.settings
-        rules = self._rules.get(self.host)
-        delay = min(rules.crawl_delay or 0.0, CRAWL_DELAY_AT_MOST) if rules else 0.0
-        gap = settings.host_gap_seconds
-        if not settings.allows(self.host):
-            gap = max(gap, 1.0)
-        return max(gap, delay)
+        return gap_of(self._runtime.settings, self.host, self._rules.get(self.host))
 
     def _rules_of(self, url: str) -> Rules:
         host = self.host
@@ -180,25 +176,10 @@ class Turns:
 
     def _fetch_rules(self, url: str, now: datetime) -> hosts.RobotsRow:
         """Ask for robots.txt and keep what came. Its redirects are followed, whatever they allow robots."""
-        parts = urlsplit(url)
         asked = self.host
-        status: int | None = None
-        body = b""
-        try:
-            response = self._runtime.fetcher.follow(
-                f"{parts.scheme}://{parts.netloc}/robots.txt",
-                cap=robots.CAP,
-                admit=self._admit_robots,
-                cut=True,
-            ).response
-            if response.status >= HTTPStatus.BAD_REQUEST and response.retry_after:
-                self.pause(response.retry_after)
-            if not _broke_off(response):
-                status, body = response.status, response.body
-        except TooManyRedirects:
-            status = HTTPStatus.FOUND  # RFC 9309, 2.3.1.2: as if there were none
-        except (TimedOut, Unreachable, TooLarge, Unparsable) as error:
-            log.info("robots.txt not readable", extra={"host": asked, "error": str(error)})
+        status, body, retry_after = ask_rules(self._runtime.fetcher, url, admit=self._admit_robots)
+        if retry_after:
+            self.pause(retry_after)
         self.done()
         rules = Rules.parse(status, body)
         with self._store.transaction("save_robots") as tx:
@@ -216,6 +197,38 @@ class Turns:
     def _admit_robots(self, url: str) -> None:
         self.hold(host_of(url))
         self._wait()
+
+
+def gap_of(settings: Settings, host: str, rules: Rules | None) -> float:
+    """Seconds between two requests to a host whose rules are these, or not known yet."""
+    delay = min(rules.crawl_delay or 0.0, CRAWL_DELAY_AT_MOST) if rules else 0.0
+    gap = settings.host_gap_seconds
+    if not settings.allows(host):
+        gap = max(gap, 1.0)
+    return max(gap, delay)
+
+
+def ask_rules(
+    fetcher: Fetcher, url: str, *, admit: Callable[[str], None]
+) -> tuple[int | None, bytes, float | None]:
+    """Ask for the robots.txt that governs `url`, as often as `admit` lets redirects pass.
+
+    Answers what `Rules.parse` takes, and for how many seconds the host asked to be left alone.
+    """
+    parts = urlsplit(url)
+    try:
+        response = fetcher.follow(
+            f"{parts.scheme}://{parts.netloc}/robots.txt", cap=robots.CAP, admit=admit, cut=True
+        ).response
+    except TooManyRedirects:
+        return HTTPStatus.FOUND, b"", None  # RFC 9309, 2.3.1.2: as if there were none
+    except (TimedOut, Unreachable, TooLarge, Unparsable) as error:
+        log.info("robots.txt not readable", extra={"host": host_of(url), "error": str(error)})
+        return None, b"", None
+    pause = response.retry_after if response.status >= HTTPStatus.BAD_REQUEST else None
+    if _broke_off(response):
+        return None, b"", pause
+    return response.status, response.body, pause
 
 
 def _broke_off(response: Response) -> bool:
