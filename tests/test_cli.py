@@ -178,7 +178,36 @@ def test_finished_texts_are_compared_tagged_and_indexed(veille, tmp_path):
     file.write_bytes(lines({"url": "https://exemple.fr/x"}))
     refused = veille("documents", "import", str(file))
     assert refused.returncode == 1
-    assert b"line 1" in refused.stdout
+    assert b"line 1: url and text are needed; empty: text" in refused.stdout
+    assert answer(veille("search", "budget", "--publisher", "un", "--json"))["total"] == 1
+
+
+def test_a_run_without_any_feed_has_failed(veille):
+    """Whoever starts it from cron hears of it: no feed answered with what it holds."""
+    done = veille("ingest", "--json", VEILLE_ALLOW_HOSTS="")
+
+    assert done.returncode == 1
+    assert set(json.loads(done.stdout)["polls"]) <= {"no_feed", "failed", "waiting"}
+
+
+def test_saved_feeds_that_are_none_are_named(veille, tmp_path):
+    """Good ones are taken; a missing file is no bad feed; relative links need to know where they start."""
+    item = "<item><title>Un</title><link>/a.html</link></item>"
+    (tmp_path / "feed.xml").write_text(
+        f'<?xml version="1.0"?><rss version="2.0"><channel><title>Une</title>{item}</channel></rss>'
+    )
+    (tmp_path / "none.xml").write_text("Bonjour")
+    files = [str(tmp_path / name) for name in ("feed.xml", "none.xml", "missing.xml")]
+    done = veille("feeds", "import", *files)
+    told = done.stdout.decode()
+
+    assert done.returncode == 1
+    assert told.startswith("1 feeds, 0 items")
+    assert f"no feed: {files[1]}" in told
+    assert f"\n{files[2]} cannot be read: No such file" in told
+    assert f"{files[0]}: 1 items without a usable link\n  → give --url" in told
+    assert b"importing feeds" in done.stderr
+    assert veille("feeds", "import", files[0], "--url", "https://exemple.fr/rss").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -204,6 +233,12 @@ def test_finished_texts_are_compared_tagged_and_indexed(veille, tmp_path):
             "refused without VEILLE_ALLOW_HOSTS",
         ),
         (["search"], {}, "query"),
+        (["search", "-article"], {}, "veille search -- -word"),
+        (["search", "x", "--sort", "zzz"], {}, "one of: relevance, newest, oldest"),
+        (["search", "x", "--publisher", "nobody"], {}, "there is no publisher 'nobody'"),
+        (["ingest", "--day", "9000-01-01"], {}, "9000-01-01 has not come yet"),
+        (["status"], {"VEILLE_LOG_LEVEL": "bogus"}, "VEILLE_LOG_LEVEL is 'bogus'; one of these is expected"),
+        (["extract", "/dev/zero"], {}, "/dev/zero cannot be read: it has more than 10,485,760 bytes"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

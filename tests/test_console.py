@@ -8,9 +8,11 @@ import subprocess
 import pytest
 from offspring import PROGRAM, VEILLE
 
-from pipeline.cli.console import read_bytes
+from pipeline.cli.console import progress, read_bytes
+from pipeline.cli.library import print_report
 from pipeline.cli.lines import attempt, text
 from pipeline.errors import Permanent, TooLarge, Unparsable
+from pipeline.store.runs import Report, Run
 
 ECHO = """
 from pipeline.cli import lines
@@ -154,3 +156,44 @@ def test_nobody_listens_any_more():
         )
 
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+def reported(fate="full", outcome="new", polls=()):
+    row = {"url": "https://exemple.fr/a", "outcome": outcome, "page_fate": fate, "reason": "HTTP 410"}
+    run = Run("command/1", "command", polls=True, reason="the run is for now")
+    return Report(run, 1, {outcome: 1}, 0, {fate: 1}, 0, {}, dict(polls), 0, {}, failures=[row])
+
+
+@pytest.mark.parametrize(
+    ("fate", "outcome", "offered"),
+    [("timed_out", "failed", True), ("gone", "failed", False), ("teaser", "new", False)],
+)
+def test_what_can_be_tried_again_is_offered(capsys, fate, outcome, offered):
+    """A page that is gone stays gone; an entry that did not fail is not shown as one that did."""
+    print_report(reported(fate, outcome))
+    told = capsys.readouterr().out
+
+    assert f"What deserves a look\n{outcome} ({fate}): https://exemple.fr/a" in told
+    assert ("veille retry --run command/1" in told) is offered
+
+
+@pytest.mark.parametrize(
+    ("polls", "in_vain"),
+    [
+        ({}, False),
+        ({"failed": 2}, True),
+        ({"no_feed": 1, "waiting": 1}, True),
+        ({"failed": 2, "unchanged": 1}, False),
+        ({"changed": 1}, False),
+    ],
+)
+def test_a_run_has_polled_in_vain_if_no_feed_answered(polls, in_vain):
+    assert reported(polls=polls).polled_in_vain is in_vain
+
+
+def test_progress_is_a_line_where_there_is_no_terminal(capsys):
+    """On standard error: what programs read stays pure."""
+    with progress("importing", 2) as advance:
+        advance(2)
+
+    assert capsys.readouterr() == ("", "importing …\n")

@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import re
 import sys
 
 import typer
@@ -86,6 +87,8 @@ def run() -> None:
             _complain(str(error), "free some space there, or set VEILLE_HOME to a folder of yours")
         if isinstance(error, UsageProblem):
             error.show()  # type: ignore[attr-defined]  # typer keeps click to itself
+            if re.match("-[^-]", getattr(error, "option_name", "")):
+                _complain("words that start with a dash stand behind --", "veille search -- -word", code=2)
             sys.exit(2)
         logging.getLogger("pipeline").exception("bug")
         raise

@@ -76,7 +76,9 @@ def when(moment: datetime | None) -> str:
 
 @contextlib.contextmanager
 def progress(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """A progress bar on standard error, if that is a terminal; the value is called with each advance."""
+    """A progress bar on standard error, one line if that is no terminal; call the value with each advance."""
+    if not sys.stderr.isatty():
+        print(f"{label} …", file=sys.stderr, flush=True)  # noqa: T201  that is where progress goes
     with _bar(counts=total is not None) as bar:
         task = bar.add_task(label, total=total)
         yield lambda amount: bar.advance(task, amount)

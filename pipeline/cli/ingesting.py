@@ -9,7 +9,7 @@ import typer
 
 from pipeline.cli import console as show
 from pipeline.cli.library import print_report
-from pipeline.cli.tools import Json
+from pipeline.cli.tools import FEED_CAP, Json
 from pipeline.errors import ConfigError, NotFound, Permanent, Unparsable
 from pipeline.model import Feed
 from pipeline.runtime import Runtime
@@ -41,6 +41,7 @@ def ingest(
         show.emit(show.plain(report) | {"adds_up": report.adds_up})
     else:
         print_report(report)
+    raise typer.Exit(1 if report.polled_in_vain else 0)
 
 
 def import_feeds(
@@ -51,7 +52,10 @@ def import_feeds(
     url: Annotated[str, typer.Option(help="Where it came from; for one file.")] = "",
     json: Json = False,
 ) -> None:
-    """Take saved feeds as if they had been polled then. Entries go into the store; nothing is fetched."""
+    """Take saved feeds as if they had been polled then. Entries go into the store; nothing is fetched.
+
+    Exit code 1 if a file is no feed or cannot be read; the others are taken.
+    """
     from pipeline import steps
 
     if url and len(files) != 1:
@@ -66,28 +70,25 @@ def import_feeds(
                 rows.append(_import_feed(runtime, run.id, path, url, moment))
                 advance(1)
         report = steps.report(runtime, run.id)
-    not_feeds = [row for row in rows if row["error"]]
+    unusable = [row for row in rows if row["error"]]
     totals = {
         "run": run.id,
         "files": len(rows),
-        "feeds": len(rows) - len(not_feeds),
+        "feeds": len(rows) - len(unusable),
         "items": sum(row["items"] for row in rows),
         "new": report.discovered,
         "without_link": sum(row["without_link"] for row in rows),
-        "not_feeds": [{"path": row["path"], "error": row["error"]} for row in not_feeds],
+        "unreadable": [{"path": row["path"], "error": row["error"]} for row in unusable if not row["read"]],
+        "not_feeds": [{"path": row["path"], "error": row["error"]} for row in unusable if row["read"]],
         "broken": [{"path": row["path"], "broken": row["broken"]} for row in rows if row["broken"]],
     }
     if json:
         show.emit(totals)
     else:
         typer.echo(f"{totals['feeds']} feeds, {totals['items']} items, {totals['new']} new entries")
-        for row in not_feeds:
-            typer.echo(f"no feed: {row['path']}: {row['error']}")
         for row in rows:
-            if row["broken"]:
-                typer.echo(f"broken, but read: {row['path']}: {row['broken']}")
-    if len(not_feeds) == len(rows):
-        raise typer.Exit(1)
+            _print_trouble(row, url)
+    raise typer.Exit(1 if unusable else 0)
 
 
 def import_documents(
@@ -184,6 +185,8 @@ def _run_of(runtime: Runtime, day: str) -> Run:
         wanted = date.fromisoformat(day)
     except ValueError as error:
         raise ConfigError(f"{day!r} is no day; one like 2026-03-01 is expected") from error
+    if wanted > runtime.now().astimezone(show.PARIS).date():
+        raise ConfigError(f"{day} has not come yet", hint="leave --day out to work for now")
     start = datetime.combine(wanted, time(), show.PARIS).astimezone(UTC)
     end = datetime.combine(wanted + timedelta(days=1), time(), show.PARIS).astimezone(UTC)
     polls, reason = steps.polls("command", end, now=runtime.now())
@@ -213,9 +216,17 @@ def _moment(text: str) -> datetime:
 def _import_feed(runtime: Runtime, run: str, path: Path, url: str, at: datetime | None) -> dict[str, Any]:
     from pipeline.stages import discover
 
-    row: dict[str, Any] = {"path": str(path), "items": 0, "without_link": 0, "broken": "", "error": ""}
+    row: dict[str, Any] = {
+        "path": str(path),
+        "read": False,
+        "items": 0,
+        "without_link": 0,
+        "broken": "",
+        "error": "",
+    }
     try:
-        body = show.read_bytes(str(path))
+        body = show.read_bytes(str(path), FEED_CAP)
+        row["read"] = True
         feed = runtime.workers.run("parse_feed", {"body": body, "url": url or NOWHERE, "content_type": ""})
     except Permanent as error:
         return row | {"error": str(error)}
@@ -225,3 +236,14 @@ def _import_feed(runtime: Runtime, run: str, path: Path, url: str, at: datetime 
     moment = at or datetime.fromtimestamp(path.stat().st_mtime, UTC)
     discover.import_feed(runtime, run, url or f"{NOWHERE}{path.name}", body, feed, at=moment)
     return row | {"items": len(feed.entries), "without_link": feed.without_link, "broken": feed.broken}
+
+
+def _print_trouble(row: dict[str, Any], url: str) -> None:
+    if row["error"]:
+        typer.echo(f"no feed: {row['path']}: {row['error']}" if row["read"] else row["error"])
+    if row["broken"]:
+        typer.echo(f"broken, but read: {row['path']}: {row['broken']}")
+    if row["without_link"]:
+        typer.echo(f"{row['path']}: {row['without_link']} items without a usable link")
+        if not url:
+            typer.echo("  → give --url, where the feed came from: relative links start there")

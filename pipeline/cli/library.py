@@ -9,13 +9,14 @@ import typer
 from pipeline.cli import console as show
 from pipeline.cli.tools import Json
 from pipeline.errors import ConfigError, NotFound
-from pipeline.model import Outcome
+from pipeline.model import Outcome, PageFate
 from pipeline.runtime import Runtime
 from pipeline.settings import from_environment
 from pipeline.store.runs import Report
 
 SILENT_AFTER = timedelta(days=7)  # a section feed may rest for a weekend and a holiday
 MARK = "bold reverse"
+FEW = 12  # names that fit on two lines of a terminal
 
 
 def search(
@@ -39,7 +40,7 @@ def search(
     with Runtime(from_environment()) as runtime:
         filters = Filters(
             topics=_known(topic, [rule.id for rule in runtime.rules], "topic"),
-            publishers=_known(publisher, [p.id for p in runtime.catalogue.publishers], "publisher"),
+            publishers=_known(publisher, _publishers(runtime, publisher or []), "publisher"),
             languages=tuple(language or ()),
             since=_day(since),
             until=_day(until),
@@ -284,11 +285,12 @@ def _print_reasons(report: Report) -> None:
         links = f"{row['without_link']} items without a usable link" if row["without_link"] else ""
         said = "; ".join(str(part) for part in (row["error"], row["broken"], links) if part)
         out.print(f"feed: {row['url']}: {said}", style="yellow", highlight=False, markup=False)
+    if report.failures:
+        out.print("What deserves a look", style="bold")
     for row in report.failures:
-        out.print(
-            f"{row['page_fate']}: {row['url']}: {row['reason']}", style="dim", highlight=False, markup=False
-        )
-    if Outcome.FAILED in report.outcomes:
+        said = f"{row['outcome'] or 'waiting'} ({row['page_fate']}): {row['url']}: {row['reason']}"
+        out.print(said, style="dim", highlight=False, markup=False)
+    if any(row["outcome"] == Outcome.FAILED and row["page_fate"] != PageFate.GONE for row in report.failures):
         out.print(f"  → veille retry --run {report.run.id}", highlight=False, markup=False)
 
 
@@ -330,7 +332,8 @@ def _print_dossier(found: Any) -> None:
     for row in found.revisions:
         out.print(Text(f"revision {row['number']}, read {show.when(row['read_at'])}: {row['title']}"))
     for row in found.sightings:
-        out.print(Text(f"seen in {row['feed']}, first {show.when(row['first_at'])}"))
+        under = f" as {row['url']}" if len(found.entries) > 1 else ""
+        out.print(Text(f"seen in {row['feed']}{under}, first {show.when(row['first_at'])}"))
     for row in found.entries:
         again = f"read again {show.when(row['due_at'])}" if row["due_at"] else "not read again"
         out.print(Text(f"{row['outcome'] or 'waiting'}: {row['url']} ({again})"))
@@ -356,6 +359,17 @@ def _marked(before: str, pieces: Any, style: str = "") -> Any:
     return text
 
 
+def _publishers(runtime: Runtime, wanted: list[str]) -> list[str]:
+    """The catalogue's publishers; for others, those that the store holds as well, from imports or earlier."""
+    known = [publisher.id for publisher in runtime.catalogue.publishers]
+    if set(wanted) <= set(known):
+        return known
+    from pipeline.store import articles
+
+    with runtime.store.transaction("publishers") as tx:
+        return known + articles.publishers(tx)
+
+
 def _known(values: list[str] | None, known: list[str], what: str) -> tuple[str, ...]:
     for value in values or ():
         _one_of(value, known, what)
@@ -367,8 +381,9 @@ def _one_of(value: str, known: list[str], what: str) -> str:
         return value
     import difflib
 
-    near = difflib.get_close_matches(value, known, n=1, cutoff=0.0)
-    raise NotFound(f"there is no {what} {value!r}", hint=f"did you mean {near[0]}?" if near else "")
+    near = difflib.get_close_matches(value, known, n=1)
+    some = f"one of: {', '.join(known)}" if len(known) <= FEW else ""
+    raise NotFound(f"there is no {what} {value!r}", hint=f"did you mean {near[0]}?" if near else some)
 
 
 def _day(text: str) -> date | None:

@@ -234,6 +234,11 @@ def groups(tx: Transaction, limit: int) -> Iterator[dict[str, Any]]:
     yield from tx.execute(SQL["groups"], {"limit": limit})
 
 
+def publishers(tx: Transaction) -> list[str]:
+    """Whose articles the index holds."""
+    return [row["publisher"] for row in tx.execute(SQL["publishers"])]
+
+
 def topic_counts(tx: Transaction) -> dict[str, int]:
     """How many articles carry each topic."""
     return {row["topic"]: row["n"] for row in tx.execute(SQL["topic_counts"])}

@@ -54,6 +54,11 @@ class Report:
         """Whether every entry discovered has exactly one outcome or waits."""
         return self.discovered == sum(self.outcomes.values()) + self.waiting
 
+    @property
+    def polled_in_vain(self) -> bool:
+        """Whether feeds were due and none of them answered with what it holds."""
+        return bool(self.polls) and not self.polls.keys() & {"changed", "unchanged"}
+
 
 def start(tx: Transaction, run: Run, *, now: datetime) -> None:
     """Make the run known; starting it again (a retried task) changes nothing."""

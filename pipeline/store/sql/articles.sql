@@ -170,7 +170,8 @@ select page.id, fetched_at, url, status, fate, outcome, archive_file, archive_of
 from page where entry_id = %(entry)s order by fetched_at, id
 
 -- name: sightings_of
-select feed.url as feed, title, guid, first_at, last_at from sighting join feed on feed.id = sighting.feed_id
+select feed.url as feed, entry.canonical_url as url, title, guid, first_at, last_at
+from sighting join feed on feed.id = sighting.feed_id join entry on entry.id = sighting.entry_id
 where entry_id = any(%(entries)s) order by first_at, feed.url
 
 -- name: copies_of
@@ -191,6 +192,9 @@ join entry e on e.id = a.entry_id join revision r on r.entry_id = e.id and r.num
 join entry ce on ce.id = c.entry_id join revision cr on cr.entry_id = ce.id and cr.number = ce.revision
 where a.id in (select copy_of from article where copy_of is not null group by copy_of order by count(*) desc, copy_of limit %(limit)s)
 order by a.id, c.published, c.id
+
+-- name: publishers
+select distinct publisher from article where indexed order by publisher
 
 -- name: topic_counts
 select topic, count(*) as n from tag join article on article.id = tag.article_id and indexed

@@ -61,5 +61,8 @@ where run_id = any(%(ids)s)
 order by feed.url
 
 -- name: failures
+-- What deserves a look: what could be tried again comes first.
 select id, url, outcome, page_fate, reason from entry
-where run_id = any(%(ids)s) and (outcome = 'failed' or reason <> '') order by outcome, url limit %(limit)s
+where run_id = any(%(ids)s) and (outcome = 'failed' or reason <> '')
+  and outcome is distinct from 'not_french'
+order by outcome = 'failed' desc nulls last, page_fate = 'gone', outcome, url limit %(limit)s
