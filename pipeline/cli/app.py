@@ -77,14 +77,10 @@ def run() -> None:
     except OSError as error:
         logging.getLogger("pipeline").exception("%s", type(error).__name__)
         _forget_output()
-        _complain(
-            ": ".join(filter(None, (error.filename and str(error.filename), error.strerror))) or str(error),
-            "",
-        )
+        said = (error.filename and str(error.filename), error.strerror)
+        full = "free some space there, or set VEILLE_HOME to a folder of yours"
+        _complain(": ".join(filter(None, said)) or str(error), full if error.errno in DISK else "")
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in DISK:
-            logging.getLogger("pipeline").exception("disk")
-            _complain(str(error), "free some space there, or set VEILLE_HOME to a folder of yours")
         if isinstance(error, UsageProblem):
             error.show()  # type: ignore[attr-defined]  # typer keeps click to itself
             if re.match("-[^-]", getattr(error, "option_name", "")):

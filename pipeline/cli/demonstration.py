@@ -198,6 +198,7 @@ def _tell(runtime: Runtime, report: Report) -> None:
     print_report(report, "The sample newsroom, read by the DAG news_daily in Airflow")
     if not report.discovered:
         out.print("\nNothing new: all of it was known. Nothing was added.", style="bold green")
+    out.print(f"The library holds {runtime.index.count()} articles.", highlight=False)
     with runtime.store.transaction("tell") as tx:
         groups = list(articles.groups(tx, 5))
         counts = articles.topic_counts(tx)

@@ -37,6 +37,8 @@ def search(
     """Search the articles."""
     from pipeline.search import FACETS, Filters, Sort
 
+    if since and until and since > until:
+        raise ConfigError(f"--since {since} lies after --until {until}")
     with Runtime(from_environment()) as runtime:
         filters = Filters(
             topics=_known(topic, [rule.id for rule in runtime.rules], "topic"),
@@ -56,7 +58,7 @@ def search(
     if json:
         show.emit(found)
     else:
-        print_results(query, found)
+        print_results(query, found, offset=offset)
 
 
 def show_article(
@@ -221,13 +223,13 @@ def doctor(
     raise typer.Exit(1 if any(check.state == "failed" for check in found) else 0)
 
 
-def print_results(query: str, found: Any) -> None:
+def print_results(query: str, found: Any, *, offset: int = 0) -> None:
     """A page of search results, the matches marked."""
     from rich.text import Text
 
     out = show.console()
     out.print(f"{found.total} articles for « {query} »", style="bold", highlight=False, markup=False)
-    for number, result in enumerate(found.results, start=1):
+    for number, result in enumerate(found.results, start=offset + 1):
         out.print(_marked(f"\n{number:>2}. ", result.title_marked, "bold"))
         topics_ = f" · {', '.join(result.topics)}" if result.topics else ""
         copies = f" · {result.copies} copies" if result.copies else ""
@@ -238,6 +240,9 @@ def print_results(query: str, found: Any) -> None:
         out.print(Text(about, style="dim"))
         for fragment in result.highlights:
             out.print(_marked("    … ", fragment))
+    left = found.total - offset - len(found.results)
+    if left > 0:
+        out.print(f"\n{left} more: --offset {offset + len(found.results)}", highlight=False, markup=False)
     for facet in found.facets:
         if facet.counts:
             shown = "  ".join(f"{value} {count}" for value, count in facet.counts[:12])
@@ -253,7 +258,8 @@ def print_report(report: Report, title: str = "") -> None:
     out.print(f"{asked}: {run.reason}", style="dim", highlight=False, markup=False)
     if report.polls:
         said = ", ".join(f"{n} {result}" for result, n in report.polls.items())
-        out.print(f"feeds: {said}; {report.items} items", highlight=False, markup=False)
+        listed = f"{report.items} items, of which some may be one entry in several feeds"
+        out.print(f"feeds: {said}; {listed}", highlight=False, markup=False)
     table = show.table("What became of every entry", "outcome", "entries", right=("entries",))
     for outcome, count in report.outcomes.items():
         table.add_row(f"{outcome}  ({_MEANING[Outcome(outcome)]})", str(count))
@@ -289,9 +295,11 @@ def _print_reasons(report: Report) -> None:
         out.print("What deserves a look", style="bold")
     for row in report.failures:
         said = f"{row['outcome'] or 'waiting'} ({row['page_fate']}): {row['url']}: {row['reason']}"
-        out.print(said, style="dim", highlight=False, markup=False)
-    if any(row["outcome"] == Outcome.FAILED and row["page_fate"] != PageFate.GONE for row in report.failures):
-        out.print(f"  → veille retry --run {report.run.id}", highlight=False, markup=False)
+        out.print(said, style="dim", highlight=False, markup=False, soft_wrap=True)
+    final = (PageFate.GONE, PageFate.ADDRESS_REFUSED)
+    if any(row["outcome"] == Outcome.FAILED and row["page_fate"] not in final for row in report.failures):
+        for run in report.runs:
+            out.print(f"  → veille retry --run {run}", highlight=False, markup=False, soft_wrap=True)
 
 
 _MEANING = {
@@ -323,7 +331,8 @@ def _print_dossier(found: Any) -> None:
             Text(f"topic {tag.topic}: score {tag.score:g}, confidence {tag.confidence:.2f}", style="bold")
         )
         for hit in tag.hits:
-            out.print(Text(f"  {hit.points:+.2f}  {hit.field}: {hit.term}  « {hit.sentence} »"))
+            points = f"{hit.points:+.2f}" if hit.points else "needed"
+            out.print(Text(f"  {points}  {hit.field}: {hit.term}  « {hit.sentence} »"))
     for row in found.copies:
         original = "copied from" if row["id"] == found.copy_of else "shares text with"
         said = f"{original} {row['publisher']} {row['id']}: {row['title']}"
@@ -335,7 +344,7 @@ def _print_dossier(found: Any) -> None:
         under = f" as {row['url']}" if len(found.entries) > 1 else ""
         out.print(Text(f"seen in {row['feed']}{under}, first {show.when(row['first_at'])}"))
     for row in found.entries:
-        again = f"read again {show.when(row['due_at'])}" if row["due_at"] else "not read again"
+        again = f"to be read again {show.when(row['due_at'])}" if row["due_at"] else "not to be read again"
         out.print(Text(f"{row['outcome'] or 'waiting'}: {row['url']} ({again})"))
 
 

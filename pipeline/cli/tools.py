@@ -220,9 +220,9 @@ def _text(path: str) -> str:
 
 
 def _titled(path: str) -> tuple[str, str]:
-    """A text file's first line and the rest."""
-    title, _, text = _text(path).strip().partition("\n")
-    return title.strip(), text.strip()
+    """A text file's first line and the rest; one line alone is a text without a title."""
+    title, several, text = _text(path).strip().partition("\n")
+    return (title.strip(), text.strip()) if several else ("", title)
 
 
 def _language(text: str) -> dict[str, object]:
@@ -329,7 +329,8 @@ def _print_topics(topics: list[dict[str, Any]]) -> None:
     for topic in topics:
         typer.echo(f"{topic['id']}  score {topic['score']:g}, confidence {topic['confidence']:.2f}")
         for hit in topic["hits"]:
-            typer.echo(f"  {hit['points']:+.2f}  {hit['field']}: {hit['term']}  « {hit['sentence']} »")
+            points = f"{hit['points']:+.2f}" if hit["points"] else "needed"
+            typer.echo(f"  {points}  {hit['field']}: {hit['term']}  « {hit['sentence']} »")
 
 
 def _print_feed(feed: dict[str, Any]) -> None:

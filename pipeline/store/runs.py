@@ -36,6 +36,7 @@ class Report:
     """What a run did, as of now."""
 
     run: Run
+    runs: tuple[str, ...]  # counted as one, the newest first
     discovered: int
     outcomes: dict[str, int]
     waiting: int
@@ -128,6 +129,7 @@ def report(tx: Transaction, run_id: str, *, together_with: tuple[str, ...] = ())
     polls = list(tx.execute(SQL["polls"], values))
     return Report(
         run=run,
+        runs=(run_id, *together_with),
         discovered=discovered["n"] if discovered else 0,
         outcomes={outcome: outcomes[outcome] for outcome in Outcome if outcomes[outcome]},
         waiting=waiting,
