@@ -11,7 +11,7 @@ from functools import cache
 from importlib.metadata import version
 from itertools import islice
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pipeline import language, metadata
 from pipeline.charsets import decode
@@ -52,6 +52,8 @@ WALL = re.compile(
     re.IGNORECASE,
 )
 WALL_PLACE = 600  # characters at the end of the text: elsewhere the words speak of other articles
+VERSION = re.compile(r"(?:/(?:_?amp|print|imprimer|page[/-]?\d{1,3})/?|\.amp)+$", re.IGNORECASE)
+LONG_NUMBER = re.compile(r"\d{5,}")  # an article's; four digits are a year's
 REGISTERED = re.compile(r"[^.]+\.(?:(?:co|com|net|org|gov|gouv|ac|asso|presse)\.[a-z]{2}|[^.]+)$")
 GUESSES = frozenset({"htmldate"})  # of undeclared dates it gets one in five wrong
 TEXT_DATES = 20  # places read for « Publié le »
@@ -259,11 +261,30 @@ def _speech(title: str, lead: str, text: str) -> str:
 
 
 def _own_url(canonical: str, url: str) -> str:
-    """The canonical URL, unless it names the home page or another publisher: then the URL that was read."""
+    """The canonical URL where it can be this article's name, else the URL that was read.
+
+    Templates name the home page, the section or one article for all: believed, that would make one article of
+    many. Refused in error, a name costs no more than the page's other keys.
+    """
     said, read = urlsplit(canonical), urlsplit(url)
-    if said.path.strip("/") == "" != read.path.strip("/") or not same_family(said.hostname, read.hostname):
+    if not same_family(said.hostname, read.hostname):
         return url
-    return canonical
+    own, named = VERSION.sub("", unquote(read.path)).rstrip("/"), unquote(said.path).rstrip("/")
+    if own == named:
+        return canonical
+    return url if f"{own}/".startswith(f"{named}/") or not _alike(named, own) else canonical
+
+
+def _alike(named: str, own: str) -> bool:
+    """Whether two paths share a long number, or their last segments half the words of the shorter one."""
+    if set(LONG_NUMBER.findall(named)) & set(LONG_NUMBER.findall(own)):
+        return True
+    said, read = (set(re.findall(r"[^\W_]+", _slug(path))) for path in (named, own))
+    return 2 * len(said & read) >= min(len(said), len(read)) > 0
+
+
+def _slug(path: str) -> str:
+    return re.sub(r"(?:\.\w{1,5})+$", "", path.rpartition("/")[2].lower())
 
 
 def same_family(one: str | None, other: str | None) -> bool:

@@ -276,13 +276,13 @@ def test_words_of_a_wall_count_at_the_end_only():
     ("canonical", "own"),
     [
         ("/politique/halle-123", "https://www.journal.example/politique/halle-123"),
-        ("https://journal.example/a", "https://journal.example/a"),
-        ("//m.journal.example/a", "https://m.journal.example/a"),
+        ("https://journal.example/halle", "https://journal.example/halle"),
+        ("//m.journal.example/halle.amp.html", "https://m.journal.example/halle.amp.html"),
         ("https://www.journal.example/", URL),  # the home page
         ("https://www.journal.example", URL),
         ("https://autre.example/politique/halle", URL),  # another publisher
-        ("https://journal.example.autre.example/a", URL),
-        ("https://moi:secret@www.journal.example/a", URL),
+        ("https://journal.example.autre.example/halle", URL),
+        ("https://moi:secret@www.journal.example/halle", URL),
         ("javascript:alert(1)", URL),
         ("http://[::1/a", URL),
         ("", URL),
@@ -291,6 +291,45 @@ def test_words_of_a_wall_count_at_the_end_only():
 def test_the_page_names_its_own_address(canonical, own):
     """Its canonical URL counts, unless it names a home page, another publisher or nothing readable."""
     assert read(page(f'<link rel="canonical" href="{canonical}">')).url == own
+
+
+@pytest.mark.parametrize(
+    ("canonical", "path"),
+    [
+        ("/vie/", "/vie/a1"),  # the section
+        ("/vie", "/vie/2026/03/halle-123456"),
+        ("/vie/a1", "/vie/a2"),  # one article for all
+        ("/vie/match-nul-a-brest", "/vie/la-halle-rouvre"),
+        ("/une", "/vie/halle-123456"),
+    ],
+)
+def test_a_name_that_is_not_this_articles_does_not_count(canonical, path):
+    """A template's mistake would make one article of many."""
+    url = f"https://www.journal.example{path}"
+
+    assert read(page(f'<link rel="canonical" href="{canonical}">'), url=url).url == url
+
+
+@pytest.mark.parametrize(
+    ("canonical", "path"),
+    [
+        ("/vie/la-halle", "/vie/la-halle/amp/"),
+        ("/vie/la-halle", "/vie/la-halle/amp/page/2"),
+        ("/vie/la-halle.html", "/vie/la-halle.html?page=2"),
+        ("/vie/la-halle-rouvre", "/politique/la-halle-rouvrira.html"),  # renamed
+        ("/vie/un-autre-titre-123456", "/s/123456"),
+        ("/vie/la-forêt", "/la-for%C3%AAt"),
+    ],
+)
+def test_another_version_of_the_page_has_its_name(canonical, path):
+    """For readers on telephones, the second page, an old or short address."""
+    name = f"https://www.journal.example{canonical}"
+
+    article = read(
+        page(f'<link rel="canonical" href="{canonical}">'), url=f"https://www.journal.example{path}"
+    )
+
+    assert article.url == name
 
 
 def test_a_cached_copy_belongs_to_its_publisher():

@@ -20,6 +20,7 @@ from readings import (
     work,
 )
 
+from pipeline.articles import extract
 from pipeline.model import Feed, FeedEntry, Stage
 from pipeline.stages import deduplicate, discover
 from pipeline.store import entries, leases
@@ -92,6 +93,23 @@ def test_the_number_may_stand_in_what_the_page_calls_itself(runtime):
 
     assert keys(runtime, "id") == ["gazette:100001"]
     assert len(state.of(runtime)["documents"]) == 1
+
+
+def test_pages_that_name_one_address_for_all_stay_apart(runtime):
+    """Three articles whose template calls each of them by the section's address are three."""
+
+    def reading(slug):
+        html = f"""<html><link rel=canonical href=/vie/><title>Titre {slug}</title>
+            <article><p>{prose(slug)}</p></article></html>"""
+        told = read(f"{COURRIER}/vie/{slug}", "")
+        return dataclasses.replace(
+            told, article=dataclasses.replace(extract(html, url=told.url, fetched_at=START), language="fr")
+        )
+
+    settle(runtime, *map(reading, ("a1", "a2", "a3")))
+
+    assert [outcome for _, outcome in state.of(runtime)["entries"].values()] == ["new"] * 3
+    assert runtime.index.count() == 3
 
 
 def test_a_guid_that_several_items_carry_at_once_is_no_name(runtime):
