@@ -58,6 +58,17 @@ def test_a_claim_does_not_overrule_a_clear_text():
     assert detect(" ".join(FRENCH), hints=("en", "en-US"))[0] == "fr"
 
 
+@pytest.mark.parametrize(
+    "title",
+    ["Zelensky à Paris", "Macron en Ukraine", "Mort de Robert Badinter", "Cyclisme : Pogacar roi"],
+)
+def test_of_names_alone_the_claim_stands(title):
+    """Where the model says nothing, nor does the text: only one claim does."""
+    assert detect(title, hints=("fr-FR", "fr"))[0] == "fr"
+    assert detect(title, hints=("fr",))[1] < SURE
+    assert detect(title, hints=("fr", "en")) == detect(title) == detect(title, hints=("xx",)) == ("und", 0.0)
+
+
 @pytest.mark.parametrize("text", ["", "   ", "2026", "12 000 € – 3,5 %", "…", "Ça va", "!" * 500, "👍" * 50])
 def test_too_little_text_is_undetermined(text):
     """Fewer than a dozen letters say nothing, whatever is claimed."""
