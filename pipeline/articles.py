@@ -43,15 +43,19 @@ OTHER_FORMATS = re.compile(
     r"<(?:rss|feed|urlset|sitemapindex|rdf:RDF|svg)\b)",
     re.DOTALL,
 )
+BINARY = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufffd]")
+BINARY_PLACE = 4_096  # characters
+BINARY_LIMIT = 40  # of them; a damaged page has fewer among its markup
 URL_DAY = re.compile(r"[/_-]((?:19|20)\d\d)(?:([/-])(\d\d?)\2(\d\d?)|(\d\d)(\d\d))(?=[/._-]|$)")
 WALL = re.compile(
-    r"il vous reste [\d.,]+ ?% (?:de cet article )?à (?:lire|découvrir)"
+    r"\W{0,5}(?:il vous reste [\d.,]+ ?% (?:de cet article )?à (?:lire|découvrir)"
     r"|(?:la )?(?:suite|lecture) (?:de cet article |de l.article )?est réservée? (?:à nos |aux )abonné"
-    r"|(?:article|contenu) (?:est )?(?:exclusivement )?réservé (?:à nos |aux )abonné"
-    r"|abonnez-vous pour (?:lire|accéder|continuer)|pour lire la suite|déjà abonné",
+    r"|(?:(?:cet |l.)?article|(?:ce |le )?contenu) (?:est )?(?:exclusivement )?réservé (?:à nos |aux )abonné"
+    r"|abonnez-vous pour (?:lire|accéder|continuer)(?!.*(?:gratuit|lettre))|pour lire la suite"
+    r"|(?:vous êtes )?déjà abonné)",
     re.IGNORECASE,
 )
-WALL_PLACE = 600  # characters at the end of the text: elsewhere the words speak of other articles
+WALL_LINE = 200  # characters; a longer paragraph that begins like a wall is the article's own
 VERSION = re.compile(r"(?:/(?:_?amp|print|imprimer|page[/-]?\d{1,3})/?|\.amp)+$", re.IGNORECASE)
 LONG_NUMBER = re.compile(r"\d{5,}")  # an article's; four digits are a year's
 REGISTERED = re.compile(r"[^.]+\.(?:(?:co|com|net|org|gov|gouv|ac|asso|presse)\.[a-z]{2}|[^.]+)$")
@@ -159,6 +163,8 @@ def _checked(source: str, content_type: str) -> str:
     kind = content_type.partition(";")[0].strip()
     if kind and not HTML_TYPES.fullmatch(kind):
         raise Unparsable(f"no HTML: {plain(kind, 80)}")
+    if len(BINARY.findall(source, 0, BINARY_PLACE)) > BINARY_LIMIT:
+        raise Unparsable("no HTML: binary data")
     if OTHER_FORMATS.match(source) or not re.search("<[a-zA-Z!]", source):
         raise Unparsable("no HTML")
     return LONG_TAG.sub(_shortened, source.replace("\x00", ""))
@@ -244,12 +250,20 @@ def _complete(text: str, said: Metadata, claims: Claims) -> tuple[str, Completen
         return summary, found, "no text on the page"
     if len(text) < len(tidy(claims.summary)):
         return tidy(claims.summary), Completeness.SUMMARY, "the page says less than the feed"
-    if wall := WALL.search(text, max(0, len(text) - WALL_PLACE)):
-        before = text[: wall.start()].rpartition("\n")[0]
+    if said.paywalled is not False and (before := _before_wall(text)) is not None:
         return before or text, Completeness.TEASER, "the text ends at a paywall"
     if said.paywalled and len(text.split()) < TEASER_WORDS:
         return text, Completeness.TEASER, "paywalled and short"
     return text, Completeness.FULL, ""
+
+
+def _before_wall(text: str) -> str | None:
+    """The text before a short paragraph that begins like a wall and has at most one after it, short as well."""
+    paragraphs = text.split("\n")
+    for at in range(max(0, len(paragraphs) - 2), len(paragraphs)):
+        if WALL.match(paragraphs[at]) and all(len(line) <= WALL_LINE for line in paragraphs[at:]):
+            return "\n".join(paragraphs[:at])
+    return None
 
 
 def _speech(title: str, lead: str, text: str) -> str:

@@ -31,7 +31,7 @@ def preload() -> None:
 
 
 def detect(text: str, *, hints: tuple[str, ...] = ()) -> tuple[str, float]:
-    """The language of `text` (ISO 639-1 or -3) and how sure that is, 0 to 1; ("und", 0.0) if none can be told.
+    """The language of `text` (ISO 639-1 or -3) and how sure that is, 0 to 1; ("und", 0.0) if it tells none.
 
     `hints` are what page and feed claim ("fr", "fr-FR"). py3langid decides; langdetect is asked only where
     that is unsure or contradicts the hints, and believed only where a hint agrees with it and py3langid does

@@ -3,6 +3,8 @@
 import contextlib
 import dataclasses
 import json
+import random
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -133,6 +135,24 @@ def test_what_is_no_page_is_refused(html, content_type):
     for given_ in (html, html.encode()):
         with pytest.raises(Unparsable, match=r"\w"):
             read(given_, content_type=content_type)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        random.Random(1).randbytes(20_000),
+        b"ID3\x04\x00\x00\x00\x00\x00#<p>TSSE" + random.Random(2).randbytes(20_000),
+    ],
+)
+def test_binary_data_is_no_page(data):
+    """Somewhere in it there is always a « <a »; whatever it calls itself."""
+    with pytest.raises(Unparsable, match="no HTML"):
+        read(data, content_type="text/html")
+
+
+def test_a_damaged_page_is_a_page():
+    """A few characters that were lost on the way do not make it binary data."""
+    assert read(page(body=BODY.replace("a v", "a \ufffd\x01v"))).text
 
 
 @pytest.mark.parametrize("url", ["http://[", "http://[::1", "https://[journal]/x"])
@@ -267,6 +287,32 @@ def test_words_of_a_wall_count_at_the_end_only():
 
     assert read(page(body=about + paragraphs)).completeness is Completeness.FULL
     assert read(page(body=paragraphs + about)).completeness is Completeness.TEASER
+
+
+@pytest.mark.parametrize(
+    ("head", "end", "completeness"),
+    [
+        ("", "<p>Déjà abonné ? Connectez-vous</p>", Completeness.TEASER),
+        ("", "<p>→ Il vous reste 62 % de cet article à lire.</p><p>Une offre sans engagement pour tous.</p>",
+         Completeness.TEASER),
+        (meta("article:content_tier", "free"), "<p>Déjà abonné ? Connectez-vous ici</p>", Completeness.FULL),
+        ("", "<p>Le panneau « Déjà abonné » du guichet a été retiré.</p>", Completeness.FULL),
+        ("", "<p>Déjà abonné, le maire l’était depuis trente ans. " + SENTENCE * 2, Completeness.FULL),
+        ("", "<p>Abonnez-vous pour accéder à notre lettre gratuite du matin.</p>", Completeness.FULL),
+        ("", "<p>Déjà abonné, il lit.</p>" + f"<p>1. {SENTENCE}</p><p>2. {SENTENCE}</p>",
+         Completeness.FULL),
+    ],
+)  # fmt: skip
+def test_a_wall_is_a_short_paragraph_at_the_end(head, end, completeness):
+    """What mentions one, or comes with a free page, is the article's own and stays."""
+    body = "".join(f"<p>Chapitre {number}. {SENTENCE}</p>" for number in range(4))
+
+    article = read(page(head, f"<article>{body}{end}</article>"))
+
+    assert article.completeness is completeness
+    assert bool(re.search("[Dd]éjà abonné|Abonnez|Il vous", article.text)) is (
+        completeness is Completeness.FULL
+    )
 
 
 # ---- addresses
