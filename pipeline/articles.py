@@ -258,7 +258,7 @@ def _complete(text: str, said: Metadata, claims: Claims) -> tuple[str, Completen
 
 
 def _before_wall(text: str) -> str | None:
-    """The text before a short paragraph that begins like a wall and has at most one after it, short as well."""
+    """The text before a short paragraph that begins like a wall, if one short one follows at most."""
     paragraphs = text.split("\n")
     for at in range(max(0, len(paragraphs) - 2), len(paragraphs)):
         if WALL.match(paragraphs[at]) and all(len(line) <= WALL_LINE for line in paragraphs[at:]):
