@@ -59,9 +59,10 @@ _WIDEST_OFFSET = timedelta(hours=14)  # Kiribati; what lies beyond is a typing e
 
 _MONTH = rf"(?P<month>{'|'.join(sorted(_MONTHS, key=len, reverse=True))})\b\.?"
 _CLOCK = (
-    r"(?P<hour>[0-9]{1,2})(?: ?[h:] ?(?P<minute>[0-9]{2})(?![0-9])|(?= ?h\b) ?h)"
+    r"(?P<hour>[0-9]{1,2})(?: ?(?:[h:]|heures?\b) ?(?P<minute>[0-9]{2})(?![0-9])| ?h(?:eures?)?\b)"
     r"(?: ?(?::|mn|min) ?(?P<second>[0-9]{2})(?![0-9])(?:[.,][0-9]{1,9})?)?(?: ?(?P<half>[ap])\.?m\b)?"
 )
+_CLOCK_NEXT = r"(?=,? (?:a )?[0-9]{1,2} ?[h:])"
 _OFFSET = r"(?:(?:gmt|utc) ?)?(?P<sign>[+-])(?P<east>[0-9]{1,2})(?::?(?P<east_minutes>[0-9]{2}))?(?! ?[0-9h])"
 _NAME = r"(?P<name>[a-z]{1,4})(?=[),.;]|$)"  # not « à 14 h 30 est annoncé »
 _NOT_BEFORE = r"(?<![0-9])(?<!^-)(?<! -)"  # no digit, and no minus: the year -1 is not the year 1
@@ -80,9 +81,12 @@ _DATES = tuple(
         + r" (?:(?P<name>[a-z]{3,4}) )?)?(?P<year>[0-9]{4})(?![0-9])",
         # 04/03/2022, 4.3.2022: the day first
         r"(?<![0-9])(?P<day>[0-9]{1,2})([/.-])(?P<number>[0-9]{1,2})\2(?P<year>[0-9]{4})(?![0-9])",
+        # 04/03/22 à 14:30: two digits of a year only where a clock follows
+        r"(?<![0-9])(?P<day>[0-9]{1,2})([/.])(?P<number>[0-9]{1,2})\2(?P<year>[0-9]{2})" + _CLOCK_NEXT,
     )
 )  # fmt: skip
 _AFTER = re.compile(r"t?[ ,;|()–—-]{0,4}(?:(?:a|at|vers|des) )?" + _CLOCK)
+_SPOKEN = re.compile(r"[ ,;|()–—-]{0,4}a (midi|minuit)\b")
 _AFTER_COMPACT = re.compile(
     r"t(?P<hour>[0-9]{2})(?:(?P<minute>[0-9]{2})(?P<second>[0-9]{2})?(?:[.,][0-9]{1,9})?)?(?![0-9:h])"
 )
@@ -194,7 +198,8 @@ def _moment(day: datetime, found: re.Match[str], folded: str, zone: ZoneInfo) ->
         clock = _AFTER_COMPACT.match(folded, found.end()) or _AFTER.match(folded, found.end())
         rest = clock.end() if clock else found.end()
         clock = clock or _BEFORE.search(folded[: found.start()])
-    local = _at(day, clock) if clock else day
+    spoken = None if clock else _SPOKEN.match(folded, found.end())
+    local = _at(day, clock) if clock else day.replace(hour=12 if spoken and spoken[1] == "midi" else 0)
     beside = _ZONE.match(folded, rest) if clock else None
     offset = _offset({**found.groupdict(), **(beside.groupdict() if beside else {})})
     try:
