@@ -64,7 +64,8 @@ MODIFIED_TAGS = ("article:modified_time", "og:article:modified_time", "og:update
 AUTHOR_TAGS = ("author", "article:author", "og:article:author", "dc.creator", "parsely-author", "byl")
 TIERS = {"free": False, "locked": True, "metered": True}  # Facebook's content_tier
 PUBLISHED_WORDS = re.compile(
-    r"^\W{0,5}(?:article )?(?:publiée?|mise? en ligne|postée?|parue?|published|posted)\b(?! dans| par)",
+    r"^\W{0,5}(?:article )?(?:(?:mise? à jour|modifiée?|actualisée?|updated)\b[^\n]{0,60}\W)??"
+    r"(?P<word>publiée?|mise? en ligne|postée?|parue?|published|posted)\b(?! dans| par)",
     re.IGNORECASE,
 )
 DATE_SPAN = 80  # characters from such a word to the end of its date
@@ -367,13 +368,20 @@ def _is_publication(element: "HtmlElement") -> bool:
 def dates_in_text(tree: "HtmlElement") -> Iterator[str]:
     """What follows « Publié le » and its like in the visible text, in the page's order."""
     for node in tree.xpath("//body//text()"):
-        if found := PUBLISHED_WORDS.match(node):
+        if (found := PUBLISHED_WORDS.match(node)) and node.getparent().tag not in SILENT:
             element = node.getparent()
-            if element.tag not in SILENT:
-                alone = node.is_text and re.search(r"\d{4}", node)
-                around = element if alone or element.getparent() is None else element.getparent()
-                text = _text(around, LEAD)
-                yield text[max(0, text.find(found[0].strip())) :][:DATE_SPAN]
+            alone = node.is_text and re.search(r"\d{4}", node)
+            if not alone and (moment := _moment_beside(element, within=node.is_text)):
+                yield moment
+            around = element if alone or element.getparent() is None else element.getparent()
+            text = _text(around, LEAD)
+            yield text[max(0, text.find(found["word"])) :][:DATE_SPAN]
+
+
+def _moment_beside(element: "HtmlElement", *, within: bool) -> str:
+    """What the next time element says to machines, in this element or after it."""
+    times = [*(element.iter("time") if within else ()), *element.itersiblings("time")]
+    return next(filter(None, (time.get("datetime") for time in times)), "")
 
 
 def _absolute(said: str, base: str) -> str:

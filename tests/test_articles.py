@@ -432,6 +432,22 @@ def test_the_best_evidence_of_the_date_counts(head, body, url, claims, source):
     assert not article.date_suspect
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<p>Mis à jour le 10 août 2026 à 9h30 - Publié le 1er août 2026 à 9h05</p>",
+        '<p><span>Publié le</span> <time datetime="2026-08-01T09:05+02:00">samedi</time></p>',
+        '<p>Publié le <time datetime="2026-08-01T09:05+02:00">samedi 1er août 2026</time></p>',
+        '<p><b>Actualité</b> Publié le <time datetime="2026-08-01T09:05+02:00">1/8</time></p>',
+    ],
+)
+def test_the_words_lead_to_the_date(body):
+    """Behind that of a correction, or in the time element beside them, which is exact."""
+    article = read(page(body=body + BODY), url="https://www.journal.example/a")
+
+    assert (article.published, article.date_source) == (datetime(2026, 8, 1, 7, 5, tzinfo=UTC), "text")
+
+
 def test_a_date_that_cannot_be_gives_way():
     """A future or ancient date is passed over where another source has a possible one."""
     head = meta("article:published_time", "2031-01-01T00:00:00Z") + meta("date", "1970-01-01")
