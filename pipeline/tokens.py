@@ -85,6 +85,7 @@ _WORD = re.compile(
     rf"""
       [^\W\d_]{{2}} [{_LETTERS}]* (?:[{_APOSTROPHES}][{_LETTERS}]+)* [{_APOSTROPHES}]?  # nearly all words
     | (?<![\w.]) (?:[^\W\d_]\.)+ [^\W\d_] (?!\w) \.?                                   # U.E., O.T.A.N
+    | (?<!\w) [cdjlmnstCDJLMNST] [{_APOSTROPHES}] (?=(?:[^\W\d_]\.)+ [^\W\d_] (?!\w))      # before U.E.
     | \d{{1,3}} (?:[{_SPACES}]\d{{3}})+ (?!\d)                                          # 10 000
     | \d++ (?:[.,]\d++)+ [{_LETTERS}]*                                                  # 49.3  1,5
     | [{_LETTERS}]+ (?:[{_APOSTROPHES}][{_LETTERS}]+)* [{_APOSTROPHES}]?

@@ -43,6 +43,7 @@ def words(text):
         ("10\u202f000, 10.000 et 10000", ["10000", "10000", "et", "10000"]),
         ("en 2022 300 blessés", ["en", "2022", "300", "blesses"]),
         ("20h30 le 12.03.2022.", ["20h30", "le", "12.03.2022"]),
+        ("l'U.E., d’O.T.A.N. et l'a.", ["ue", "otan", "et", "a"]),
         ("O.T.A.N. et U.E", ["otan", "et", "ue"]),
         ("Œuvre, cœur, ex æquo, Straße", ["oeuvre", "coeur", "ex", "aequo", "strasse"]),
         ("ÉTÉ — « Été » 😀🚲", ["ete", "ete"]),
