@@ -58,6 +58,13 @@ WALL = re.compile(
 WALL_LINE = 200  # characters; a longer paragraph that begins like a wall is the article's own
 VERSION = re.compile(r"(?:/(?:_?amp|print|imprimer|page[/-]?\d{1,3})/?|\.amp)+$", re.IGNORECASE)
 LONG_NUMBER = re.compile(r"\d{5,}")  # an article's; four digits are a year's
+# « À lire aussi : Garanties de sécurité, ce que l'on sait » is another article's topic, not this one's.
+ELSEWHERE = re.compile(
+    r"\W{0,5}(?:(?:à |a )?(?:re)?lire (?:aussi|également)|(?:à )?(?:voir|écouter) aussi"
+    r"|sur le même (?:sujet|thème))\b",
+    re.IGNORECASE,
+)
+LINK_LINE = 300  # characters
 REGISTERED = re.compile(r"[^.]+\.(?:(?:co|com|net|org|gov|gouv|ac|asso|presse)\.[a-z]{2}|[^.]+)$")
 GUESSES = frozenset({"htmldate"})  # of undeclared dates it gets one in five wrong
 TEXT_DATES = 20  # places read for « Publié le »
@@ -235,8 +242,9 @@ def _engine(name: str) -> str:
 
 
 def tidy(text: str, *, title: str = "") -> str:
-    """Clean paragraphs separated by one newline, without repetitions and without the title on top."""
-    paragraphs = [clean for line in text.splitlines() if (clean := plain(line, BYTES_LIMIT))]
+    """Clean paragraphs separated by one newline; no repetitions, title on top or links to other articles."""
+    lines = (plain(line, BYTES_LIMIT) for line in text.splitlines())
+    paragraphs = [line for line in lines if line and not (len(line) <= LINK_LINE and ELSEWHERE.match(line))]
     if title and paragraphs and metadata.squash(paragraphs[0]) == metadata.squash(title):
         del paragraphs[0]
     return "\n".join(p for p, before in zip(paragraphs, ["", *paragraphs], strict=False) if p != before)

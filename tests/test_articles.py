@@ -511,3 +511,21 @@ def test_a_title_alone_is_an_empty_article():
     article = from_claims(dataclasses.replace(TOLD, summary=""), url=URL, fetched_at=NOW)
 
     assert (article.text, article.completeness) == ("", Completeness.EMPTY)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "À lire aussi : Garanties de sécurité à l'Ukraine",
+        "→ LIRE AUSSI Le pont rouvre",
+        "Sur le même sujet : le port",
+    ],
+)
+def test_links_to_other_articles_are_not_this_one_s_text(line):
+    """What they speak of would be found, and tagged, in an article about something else."""
+    assert articles.tidy(f"Un paragraphe.\n{line}\nUn autre.") == "Un paragraphe.\nUn autre."
+
+
+def test_a_sentence_about_reading_stays():
+    assert articles.tidy("Lire aussi longtemps fatigue. " + "Le bibliothécaire en convient volontiers. " * 10)
+    assert articles.tidy("Il faut lire aussi les petites lignes.")
