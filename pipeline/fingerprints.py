@@ -6,8 +6,8 @@ process; a test pins them, because a change of any rule here makes stored bands 
 """
 
 import re
-from collections.abc import Iterable
-from dataclasses import replace
+import struct
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -73,27 +73,35 @@ def bands(shingles: frozenset[int]) -> tuple[int, ...]:
     return tuple(_signed(_together(row[start : start + ROWS])) for start in range(0, BANDS * ROWS, ROWS))
 
 
-def verify(a: frozenset[int], b: frozenset[int], *, one_title: bool = False) -> Comparison:
-    """How two texts are related, by their shingles.
+def packed(shingles: frozenset[int]) -> bytes:
+    """Shingles to be stored, 8 bytes each; `unpacked` undoes it."""
+    return struct.pack(f"<{len(shingles)}q", *sorted(shingles))
+
+
+def unpacked(stored: bytes) -> tuple[int, ...]:
+    """The shingles that were `packed`, in rising order."""
+    return struct.unpack(f"<{len(stored) // 8}q", stored)
+
+
+def verify(a: frozenset[int], b: Collection[int], *, one_title: bool = False) -> Comparison:
+    """How two texts are related, by their shingles, none of which may be there twice.
 
     "same" is nearly all of both; "copy" is much of one in the other: cut, with a head or tail of its own, or
     inside a longer text. Texts too short to tell are "none", unless they stand under one title.
     """
-    shared = len(a & b)
+    shared = len(a.intersection(b))
     if not shared:
         return Comparison("none", 0.0, 0.0, 0.0)
-    found = Comparison("none", shared / len(a | b), shared / len(a), shared / len(b))
-    return replace(found, relation=_relation(found, shared, max(len(a), len(b)), one_title=one_title))
-
-
-def _relation(found: Comparison, shared: int, longer: int, *, one_title: bool) -> str:
-    if one_title and found.jaccard >= SAME_UNDER_ONE_TITLE:
-        return "same"
-    if longer < ARTICLE_AT_LEAST or shared < SHARED_AT_LEAST:
-        return "none"
-    if found.jaccard >= SAME:
-        return "same"
-    return "copy" if max(found.containment_ab, found.containment_ba) >= COPIED else "none"
+    jaccard, in_b, in_a = shared / (len(a) + len(b) - shared), shared / len(a), shared / len(b)
+    if one_title and jaccard >= SAME_UNDER_ONE_TITLE:
+        relation = "same"
+    elif max(len(a), len(b)) < ARTICLE_AT_LEAST or shared < SHARED_AT_LEAST:
+        relation = "none"
+    elif jaccard >= SAME:
+        relation = "same"
+    else:
+        relation = "copy" if max(in_b, in_a) >= COPIED else "none"
+    return Comparison(relation, jaccard, in_b, in_a)
 
 
 def compare(a_title: str, a_text: str, b_title: str, b_text: str) -> Comparison:
@@ -103,14 +111,15 @@ def compare(a_title: str, a_text: str, b_title: str, b_text: str) -> Comparison:
 
 def one_title(a: str, b: str) -> bool:
     """Whether two titles are one: « DIRECT. » may stand before it, but « (1/2) » is not « (2/2) »."""
-    if _numbers(a) != _numbers(b):
+    (numbers_a, of_a), (numbers_b, of_b) = _title(a), _title(b)
+    if numbers_a != numbers_b:
         return False
-    of_a, of_b = shingles(a), shingles(b)
     return of_a == of_b or len(of_a & of_b) >= ONE_TITLE * min(len(of_a), len(of_b)) > 0
 
 
-def _numbers(title: str) -> list[str]:
-    return sorted(token.exact for token in tokenize(title) if token.exact[0].isdigit())
+@lru_cache(maxsize=1 << 14)  # a series brings the same titles up for each of its articles
+def _title(title: str) -> tuple[list[str], frozenset[int]]:
+    return sorted(token.exact for token in tokenize(title) if token.exact[0].isdigit()), shingles(title)
 
 
 @lru_cache(maxsize=1 << 16)

@@ -195,7 +195,7 @@ def test_the_later_article_leaves_the_index(joined):
 def test_nothing_of_a_merged_article_is_left_behind(joined):
     """No key, entry, band, edge or tag leads to it."""
     merged = "(select id from article where merged_into is not null)"
-    for table in ("article_key", "entry", "band", "tag"):
+    for table in ("article_key", "entry", "band", "fingerprint", "tag"):
         assert rows(joined, f"select * from {table} where article_id in {merged}") == [], table
     assert rows(joined, f"select * from copy where a in {merged} or b in {merged}") == []
 
@@ -245,7 +245,7 @@ def test_an_original_that_stops_being_french_is_no_original(runtime):
 
     assert copies(runtime) == {f"{GAZETTE}/c-100001": f"{DEPECHE}/b"}
     gone = "(select id from article where not indexed)"
-    for table in ("band", "tag"):
+    for table in ("band", "fingerprint", "tag"):
         assert rows(runtime, f"select * from {table} where article_id in {gone}") == [], table
     assert runtime.index.count() == 2
 
@@ -284,6 +284,42 @@ def test_the_lead_of_one_url_may_be_the_first_paragraph_of_another(runtime):
     settle(runtime, read(f"{GAZETTE}/b/chapeau-100001", body, lead=head, title="Le chapeau", day=2))
 
     assert copies(runtime) == {}
+
+
+@pytest.mark.parametrize(("day", "copied"), [(31, True), (32, False)])
+@pytest.mark.parametrize("later_first", [False, True])
+def test_a_copy_is_published_within_30_days(runtime, day, copied, later_first):
+    """Whichever of the two is compared first."""
+    pair = [read(f"{COURRIER}/a", prose("text"), day=1), read(f"{DEPECHE}/b", prose("text"), day=day)]
+    for reading in reversed(pair) if later_first else pair:
+        settle(runtime, reading)
+
+    assert copies(runtime) == ({f"{DEPECHE}/b": f"{COURRIER}/a"} if copied else {})
+
+
+def test_an_article_without_a_date_is_compared_with_all(runtime):
+    """It is taken for the later one."""
+    undated = read(f"{DEPECHE}/b", prose("text"))
+    undated = dataclasses.replace(undated, article=dataclasses.replace(undated.article, published=None))
+    settle(runtime, read(f"{COURRIER}/a", prose("text"), day=1), undated)
+    settle(runtime, read(f"{GAZETTE}/c-100001", prose("text"), day=300))
+
+    assert copies(runtime) == {f"{DEPECHE}/b": f"{COURRIER}/a"}
+
+
+@pytest.mark.parametrize("days", [(1, 2, 3, 4), (4, 3, 2, 1), (3, 1, 4, 2)])
+def test_a_series_points_at_its_first_and_then_at_its_next(runtime, days):
+    """Whoever came first; where the first turns to another text, the second takes its place."""
+    series = [read(f"{COURRIER}/{day}", f"{prose(day, 10)} {prose('series')}", day=day) for day in days]
+    for reading in series:
+        settle(runtime, reading)
+    assert copies(runtime) == {f"{COURRIER}/{day}": f"{COURRIER}/1" for day in (2, 3, 4)}
+    assert rows(runtime, "select count(*) as n from copy") == [{"n": 6}]
+    settle(runtime, read(f"{COURRIER}/1", prose("own"), day=1))
+
+    assert copies(runtime) == {f"{COURRIER}/{day}": f"{COURRIER}/2" for day in (3, 4)}
+    settle(runtime, read(f"{COURRIER}/2", f"{prose(2, 11)} {prose('series')}", day=5))
+    assert copies(runtime) == {f"{COURRIER}/{day}": f"{COURRIER}/3" for day in (2, 4)}
 
 
 # --- topics

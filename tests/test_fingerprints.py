@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.fingerprints import BANDS, SHARED_AT_LEAST, bands, compare, digest, shingles, verify
+from pipeline.fingerprints import (
+    BANDS,
+    SHARED_AT_LEAST,
+    bands,
+    compare,
+    digest,
+    packed,
+    shingles,
+    unpacked,
+    verify,
+)
 
 SYLLABLES = [
     "ba",
@@ -94,6 +104,13 @@ def test_all_numbers_fit_a_bigint(text):
 
     assert all(number in BIGINT for number in (*found, *bands(found)))
     assert len(bands(found)) == (BANDS if found else 0)
+
+
+@given(st.frozensets(st.integers(BIGINT[0], BIGINT[-1])))
+def test_packed_shingles_are_those_of_every_machine(found):
+    """In rising order, the lowest byte first, and all of them there again."""
+    assert packed(found) == b"".join(n.to_bytes(8, "little", signed=True) for n in sorted(found))
+    assert unpacked(packed(found)) == tuple(sorted(found))
 
 
 def test_the_order_of_words_counts():

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 
@@ -38,7 +39,11 @@ def take(database_url, tmp_path):
     def taken(documents):
         file = tmp_path / "documents.ndjson"
         file.write_text("".join(json.dumps(document) + "\n" for document in documents))
-        home = {"VEILLE_HOME": str(tmp_path / "home"), "VEILLE_DATABASE_URL": database_url}
+        home = {
+            "VEILLE_HOME": str(tmp_path / "home"),
+            "VEILLE_CONFIG": str(Path(__file__).parent.parent / "config"),
+            "VEILLE_DATABASE_URL": database_url,
+        }
         return json.loads(veille("documents", "import", str(file), "--json", **home))
 
     return taken

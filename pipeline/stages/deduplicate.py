@@ -9,7 +9,7 @@ and an article copies the smallest of its direct matches.
 import logging
 import re
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, timedelta
 
 from pipeline import fingerprints, urls
 from pipeline.model import Key, Stage
@@ -17,9 +17,10 @@ from pipeline.runtime import Runtime
 from pipeline.store import Transaction, articles, entries
 from pipeline.store.entries import EntryRow, RevisionRow
 
-BATCH = 50  # entries a lock: about 1 ms each
+BATCH = 50  # entries a lock: about 1 ms each; the 400th of a series with one text, two to three times that
 TEXT_KEY_CHARACTERS = 600  # shorter texts recur (horoscopes, notices) without being one article
 GUID_AT_MOST = 500  # characters
+WITHIN = timedelta(days=30)  # what copies was published so near: weather and horoscopes recur for years
 
 log = logging.getLogger(__name__)
 
@@ -113,19 +114,20 @@ def _refresh(runtime: Runtime, tx: Transaction, article: int, orphans: set[int])
         first_seen=min(member.discovered_at for member in members),
     )
     articles.settle_outcomes(tx, article)
-    changed = _compare(tx, article, latest, indexed=indexed)
-    return articles.point(tx, changed | orphans | {article})
+    _compare(tx, article, latest, indexed=indexed)
+    return articles.point(tx, article, orphans)
 
 
-def _compare(tx: Transaction, article: int, latest: RevisionRow, *, indexed: bool) -> set[int]:
-    """Write the article's bands and its edges to all articles that share text with it."""
+def _compare(tx: Transaction, article: int, latest: RevisionRow, *, indexed: bool) -> None:
+    """Write what the article is compared by, and its edges to all articles that share text with it."""
+    title = latest.article.title
     own = fingerprints.shingles(latest.article.text) if indexed else frozenset()
-    bands = fingerprints.bands(own) if own else ()
-    articles.set_bands(tx, article, bands)
+    bands = fingerprints.bands(own)
+    articles.set_fingerprint(tx, article, title=title, shingles=fingerprints.packed(own), bands=bands)
     found = {}
-    for other, (title, text) in articles.candidates(tx, article, bands).items():
-        same = fingerprints.one_title(latest.article.title, title)
-        comparison = fingerprints.verify(own, fingerprints.shingles(text), one_title=same)
+    for other, its_title, its_shingles in articles.candidates(tx, article, bands, within=WITHIN):
+        same = fingerprints.one_title(title, its_title)
+        comparison = fingerprints.verify(own, fingerprints.unpacked(its_shingles), one_title=same)
         if comparison.relation != "none":
             found[other] = comparison
-    return articles.set_copies(tx, article, found)
+    articles.set_copies(tx, article, found)

@@ -4,9 +4,9 @@ Does not compare texts or find topics: it is given what was found. Everything th
 under `lock`, so the stages that change articles do so one after another, in any order of work.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -65,7 +65,7 @@ def merge(tx: Transaction, article: int, *, into: int) -> set[int]:
     values = {"article": article, "into": into}
     tx.execute(SQL["merge_keys"], values)
     tx.execute(SQL["merge_entries"], values)
-    tx.execute(SQL["clear_bands"], values)
+    tx.execute(SQL["clear_fingerprint"], values)
     tx.execute(SQL["clear_tags"], values)
     others = {row["other"] for row in tx.execute(SQL["clear_copies"], values)}
     tx.execute(SQL["merge"], values)
@@ -126,45 +126,51 @@ def text(tx: Transaction, article: int) -> RevisionRow:
     return revision_of(row)
 
 
-def set_bands(tx: Transaction, article: int, bands: Sequence[int]) -> None:
-    """The article can be found by these bands, and no others."""
-    tx.execute(SQL["clear_bands"], {"article": article})
+def set_fingerprint(
+    tx: Transaction, article: int, *, title: str, shingles: bytes, bands: Sequence[int]
+) -> None:
+    """The article is found by these bands and compared by the rest; without bands, by none."""
+    tx.execute(SQL["clear_fingerprint"], {"article": article})
     if bands:
+        tx.execute(SQL["add_fingerprint"], {"article": article, "title": title, "shingles": shingles})
         tx.execute(SQL["add_bands"], {"article": article, "bands": list(bands)})
 
 
-def candidates(tx: Transaction, article: int, bands: Sequence[int]) -> dict[int, tuple[str, str]]:
-    """The articles that share a band, with title and text."""
-    found = [
-        row["article_id"] for row in tx.execute(SQL["candidates"], {"article": article, "bands": list(bands)})
-    ]
-    rows = tx.execute(SQL["texts"], {"articles": found})
-    return {row["id"]: (row["title"], row["text"]) for row in rows}
+def candidates(
+    tx: Transaction, article: int, bands: Sequence[int], *, within: timedelta
+) -> Iterator[tuple[int, str, bytes]]:
+    """The articles that share a band: id, title and shingles.
+
+    Of those published longer than `within` before or after this one, none; without a date, all.
+    """
+    values = {"article": article, "bands": list(bands), "within": within}
+    for row in tx.execute(SQL["candidates"], values, binary=True):
+        yield row["article_id"], row["title"], row["shingles"]
 
 
-def set_copies(tx: Transaction, article: int, found: dict[int, Comparison]) -> set[int]:
-    """The article shares text with these others; returns all whose edges changed."""
-    before = {row["other"] for row in tx.execute(SQL["clear_copies"], {"article": article})}
-    for other, comparison in sorted(found.items()):
-        shares = (comparison.containment_ab, comparison.containment_ba)
-        first = article < other
-        values = {
-            "a": min(article, other),
-            "b": max(article, other),
-            "share_a": shares[0] if first else shares[1],
-            "share_b": shares[1] if first else shares[0],
-            "jaccard": comparison.jaccard,
-        }
-        tx.execute(SQL["add_copy"], values)
-    return before | set(found)
+def set_copies(tx: Transaction, article: int, found: Mapping[int, Comparison]) -> None:
+    """The article shares text with these others, and with no more."""
+    tx.execute(SQL["clear_copies"], {"article": article})
+    values = {
+        "article": article,
+        "others": list(found),
+        "here": [comparison.containment_ab for comparison in found.values()],
+        "there": [comparison.containment_ba for comparison in found.values()],
+        "jaccard": [comparison.jaccard for comparison in found.values()],
+    }
+    tx.execute(SQL["add_copies"], values)
 
 
-def point(tx: Transaction, articles: Collection[int]) -> set[int]:
-    """Let each of these point at its original; returns the articles whose documents changed by it."""
-    changed: set[int] = set()
-    for row in tx.execute(SQL["point"], {"articles": list(articles)}):
-        changed |= {row["id"], row["now"], row["before"]}
-    return changed - {None}
+def point(tx: Transaction, article: int, orphans: Collection[int]) -> set[int]:
+    """Let all point at their originals whose own may be another, now that the article or its edges changed.
+
+    These are the article, those that pointed at it, those that share text with it and are to from now on,
+    and the `orphans`. Returns the articles whose documents changed by it.
+    """
+    followers = {row["id"] for row in tx.execute(SQL["followers"], {"article": article})}
+    rows = list(tx.execute(SQL["lead"], {"article": article}))
+    rows += tx.execute(SQL["point"], {"articles": list({article} | followers | set(orphans))})
+    return {row[name] for row in rows for name in ("id", "now", "before")} - {None}
 
 
 def touch(tx: Transaction, articles: Collection[int], *, now: datetime) -> None:

@@ -65,29 +65,60 @@ select r.* from article a join revision r on r.entry_id = a.entry_id
     and r.number = (select revision from entry where id = a.entry_id)
 where a.id = %(article)s
 
--- name: texts
-select a.id, r.title, r.text from article a join entry e on e.id = a.entry_id
-    join revision r on r.entry_id = e.id and r.number = e.revision
-where a.id = any(%(articles)s)
+-- name: clear_fingerprint
+with bands as (delete from band where article_id = %(article)s)
+delete from fingerprint where article_id = %(article)s
 
--- name: clear_bands
-delete from band where article_id = %(article)s
+-- name: add_fingerprint
+insert into fingerprint (article_id, published, title, shingles)
+select id, published, %(title)s, %(shingles)s from article where id = %(article)s
 
 -- name: add_bands
 insert into band (number, hash, article_id)
 select n - 1, hash, %(article)s from unnest(%(bands)s::bigint[]) with ordinality as t (hash, n)
 
 -- name: candidates
-select distinct article_id from band
-join unnest(%(bands)s::bigint[]) with ordinality as t (hash, n) on band.hash = t.hash and band.number = t.n - 1
-where article_id <> %(article)s
+-- Others that share a band and were published at about the same time, or at no known one.
+select other.article_id, other.title, other.shingles
+from fingerprint self join fingerprint other on other.article_id <> self.article_id
+where self.article_id = %(article)s and other.article_id in (
+        select band.article_id from band
+        join unnest(%(bands)s::bigint[]) with ordinality as t (hash, n) on band.hash = t.hash and band.number = t.n - 1
+    ) and coalesce(
+        other.published between self.published - %(within)s and self.published + %(within)s, true
+    )
 
 -- name: clear_copies
 delete from copy where a = %(article)s or b = %(article)s
 returning case when a = %(article)s then b else a end as other
 
--- name: add_copy
-insert into copy (a, b, share_a, share_b, jaccard) values (%(a)s, %(b)s, %(share_a)s, %(share_b)s, %(jaccard)s)
+-- name: add_copies
+insert into copy (a, b, share_a, share_b, jaccard)
+select least(%(article)s, other), greatest(%(article)s, other),
+    case when %(article)s < other then here else there end, case when %(article)s < other then there else here end, jaccard
+from unnest(%(others)s::bigint[], %(here)s::real[], %(there)s::real[], %(jaccard)s::real[]) as t (other, here, there, jaccard)
+order by other
+
+-- name: followers
+select id from article where copy_of = %(article)s
+
+-- name: lead
+-- All that share text with this article and with no smaller one point at it; answers as `point` does.
+with edge as (
+    select b as other, share_b as share from copy where a = %(article)s
+    union all
+    select a, share_a from copy where b = %(article)s
+), led as (
+    select other.id, other.copy_of as before, edge.share
+    from article self, edge join article other on other.id = edge.other left join article present on present.id = other.copy_of
+    where self.id = %(article)s and other.copy_of is distinct from self.id
+      and (coalesce(self.published, 'infinity'), self.publisher, self.url)
+        < (coalesce(other.published, 'infinity'), other.publisher, other.url)
+      and (present.id is null or (coalesce(self.published, 'infinity'), self.publisher, self.url)
+        < (coalesce(present.published, 'infinity'), present.publisher, present.url))
+)
+update article set copy_of = %(article)s, copied_share = led.share from led where article.id = led.id
+returning article.id, article.copy_of as now, led.before
 
 -- name: point
 -- Each of these articles points at the smallest (published, publisher, url) among its direct matches, itself

@@ -92,6 +92,7 @@ create table article (
     copied_share real not null default 0
 );
 create index article_copy_of on article (copy_of) where copy_of is not null;
+create index article_merged_into on article (merged_into) where merged_into is not null;
 
 -- An entry: a URL that a source says is an article. It moves from stage to stage in place.
 create table entry (
@@ -198,6 +199,15 @@ create table article_key (
 );
 create index article_key_article on article_key (article_id);
 
+-- What an article is compared by, as it was when it was compared last.
+create table fingerprint (
+    article_id bigint primary key references article,
+    published  timestamptz,
+    title      text not null,
+    shingles   bytea not null            -- 8 bytes each
+);
+alter table fingerprint alter column shingles set storage external;  -- hashes do not compress
+
 create table band (
     number     smallint not null,
     hash       bigint not null,
@@ -207,9 +217,10 @@ create table band (
 create index band_article on band (article_id);
 
 -- Two articles that share text; share_a is the share of a's shingles that stand in b.
+-- Refers to articles without constraints, which cost twice the edge; no article is ever deleted.
 create table copy (
-    a       bigint not null references article,
-    b       bigint not null references article,
+    a       bigint not null,
+    b       bigint not null,
     share_a real not null,
     share_b real not null,
     jaccard real not null,
