@@ -161,7 +161,7 @@ def test_nobody_listens_any_more():
 def reported(fate="full", outcome="new", polls=()):
     row = {"url": "https://exemple.fr/a", "outcome": outcome, "page_fate": fate, "reason": "HTTP 410"}
     run = Run("command/1", "command", polls=True, reason="the run is for now")
-    return Report(run, 1, {outcome: 1}, 0, {fate: 1}, 0, {}, dict(polls), 0, {}, failures=[row])
+    return Report(run, (run.id,), 1, {outcome: 1}, 0, {fate: 1}, 0, {}, dict(polls), 0, {}, failures=[row])
 
 
 @pytest.mark.parametrize(
