@@ -11,7 +11,7 @@ from functools import cache
 from importlib.metadata import version
 from itertools import islice
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from pipeline import language, metadata
 from pipeline.charsets import decode
@@ -19,6 +19,7 @@ from pipeline.dates import bounded, parse_date
 from pipeline.errors import Unparsable
 from pipeline.metadata import Metadata
 from pipeline.model import Article, Claims, Completeness
+from pipeline.naming import may_name
 from pipeline.plaintext import plain
 
 if TYPE_CHECKING:
@@ -56,8 +57,6 @@ WALL = re.compile(
     re.IGNORECASE,
 )
 WALL_LINE = 200  # characters; a longer paragraph that begins like a wall is the article's own
-VERSION = re.compile(r"(?:/(?:_?amp|print|imprimer|page[/-]?\d{1,3})/?|\.amp)+$", re.IGNORECASE)
-LONG_NUMBER = re.compile(r"\d{5,}")  # an article's; four digits are a year's
 # « À lire aussi : Garanties de sécurité, ce que l'on sait » is another article's topic, not this one's.
 ELSEWHERE = re.compile(
     r"\W{0,5}(?:(?:à |a )?(?:re)?lire (?:aussi|également)|(?:à )?(?:voir|écouter) aussi"
@@ -65,7 +64,6 @@ ELSEWHERE = re.compile(
     re.IGNORECASE,
 )
 LINK_LINE = 300  # characters
-REGISTERED = re.compile(r"[^.]+\.(?:(?:co|com|net|org|gov|gouv|ac|asso|presse)\.[a-z]{2}|[^.]+)$")
 GUESSES = frozenset({"htmldate"})  # of undeclared dates it gets one in five wrong
 TEXT_DATES = 20  # places read for « Publié le »
 TEASER_WORDS = 250  # a paywalled article of fewer words is its beginning
@@ -106,7 +104,7 @@ def extract(
     modified = _believable(next(filter(None, map(parse_date, said.modified)), None), fetched_at)
     spoken, confidence = language.detect(_speech(title, lead, text), hints=(said.language, claims.language))
     return Article(
-        url=_own_url(said.canonical, url),
+        url=said.canonical if may_name(said.canonical, url) else url,
         title=title,
         lead=lead,
         text=text,
@@ -280,51 +278,6 @@ def _speech(title: str, lead: str, text: str) -> str:
 
 
 # ---- address and dates ------------------------------------------------------------------------------
-
-
-def _own_url(canonical: str, url: str) -> str:
-    """The canonical URL where it can be this article's name, else the URL that was read.
-
-    Templates name the home page, the section or one article for all: believed, that would make one article of
-    many. Refused in error, a name costs no more than the page's other keys.
-    """
-    said, read = urlsplit(canonical), urlsplit(url)
-    if not same_family(said.hostname, read.hostname):
-        return url
-    own, named = VERSION.sub("", unquote(read.path)).rstrip("/"), unquote(said.path).rstrip("/")
-    if own == named:
-        return canonical
-    return url if f"{own}/".startswith(f"{named}/") or not _alike(named, own) else canonical
-
-
-def _alike(named: str, own: str) -> bool:
-    """Whether two paths share a long number, or their last segments half the words of the shorter one."""
-    if set(LONG_NUMBER.findall(named)) & set(LONG_NUMBER.findall(own)):
-        return True
-    said, read = (set(re.findall(r"[^\W_]+", _slug(path))) for path in (named, own))
-    return 2 * len(said & read) >= min(len(said), len(read)) > 0
-
-
-def _slug(path: str) -> str:
-    return re.sub(r"(?:\.\w{1,5})+$", "", path.rpartition("/")[2].lower())
-
-
-def same_family(one: str | None, other: str | None) -> bool:
-    """Whether two hosts share their registered domain, or one is the AMP cache's name for the other."""
-    if not one or not other:
-        return False
-    return _domain(one) == _domain(_behind_cache(other))
-
-
-def _behind_cache(host: str) -> str:
-    name, found, _ = host.partition(".cdn.ampproject.org")
-    return name.replace("--", "\0").replace("-", ".").replace("\0", "-") if found else host
-
-
-def _domain(host: str) -> str:
-    """The last two labels; three under the second levels of some countries (co.uk, com.au, asso.fr)."""
-    found = REGISTERED.search(host.lower())
-    return found[0] if found else host
 
 
 def _published(

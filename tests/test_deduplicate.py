@@ -112,6 +112,17 @@ def test_pages_that_name_one_address_for_all_stay_apart(runtime):
     assert runtime.index.count() == 3
 
 
+def test_pages_that_lead_to_one_address_stay_apart(runtime):
+    """As to a notice of maintenance: once their texts are back, each is an article of its own."""
+    notice = f"{COURRIER}/maintenance"
+    slugs = ("le-pont", "la-halle", "le-port")
+    settle(runtime, *(read(f"{COURRIER}/{slug}", "De retour bientôt.", page=notice) for slug in slugs))
+    settle(runtime, *(read(f"{COURRIER}/{slug}", prose(slug)) for slug in slugs))
+
+    assert runtime.index.count() == 3
+    assert not rows(runtime, "select value from article_key where value like '%maintenance'")
+
+
 def test_a_guid_that_several_items_carry_at_once_is_no_name(runtime):
     """A feed that gives every item one guid, with a year in it, does not make its articles one."""
     poll(runtime, ("a", "tag:courrier,2026:rss"), ("b", "tag:courrier,2026:rss"), ("c", "courrier-1003"))
@@ -169,7 +180,7 @@ def test_a_text_that_was_replaced_still_names_its_article(runtime):
 def joined(runtime):
     """Two articles, the later one tagged and copied, until a page names one and its guid the other."""
     poll(runtime, ("premier", "courrier-1001"))  # so it is the earlier article
-    poll(runtime, ("joint", "courrier-1001"), number=1)
+    poll(runtime, ("second-joint", "courrier-1001"), number=1)
     settle(
         runtime,
         read(f"{COURRIER}/premier", prose("first"), day=2),
@@ -178,7 +189,7 @@ def joined(runtime):
     )
     assert copies(runtime) == {f"{DEPECHE}/copie": f"{COURRIER}/second"}
     assert runtime.index.count() == 3
-    settle(runtime, read(f"{COURRIER}/joint", prose("third"), day=5, page=f"{COURRIER}/second"))
+    settle(runtime, read(f"{COURRIER}/second-joint", prose("third"), day=5, page=f"{COURRIER}/second"))
     return runtime
 
 
@@ -205,7 +216,7 @@ def test_all_entries_but_the_one_that_speaks_become_duplicates(joined):
     assert {url.rpartition("/")[2]: outcome for url, (_, outcome) in state.of(joined)["entries"].items()} == {
         "premier": "new",
         "second": "duplicate",
-        "joint": "duplicate",
+        "second-joint": "duplicate",
         "copie": "new",
     }
 
@@ -218,7 +229,8 @@ def test_a_worker_that_claimed_before_the_merge_does_not_undo_it(runtime):
     with runtime.store.transaction("claim") as tx:
         token = leases.new_token(tx)
         claimed = entries.claim(tx, Stage.DEDUPLICATE, token=token, lease=60, now=runtime.now(), limit=1)
-    settle(runtime, read(f"{COURRIER}/c", prose("c"), page=a), read(f"{COURRIER}/c", prose("d"), page=b))
+    c = f"{COURRIER}/a-b"
+    settle(runtime, read(c, prose("c"), page=a), read(c, prose("d"), page=b))
     tombstone = rows(runtime, "select version from article where merged_into is not null")
 
     deduplicate.work(runtime, "readings", token, claimed)

@@ -66,7 +66,7 @@ def several_urls():
     yield [read(f"{COURRIER}/magazine/recit", story, title="Le récit")]
     yield [read(f"{COURRIER}/avant", slug, title="Avant")]
     yield [read(f"{COURRIER}/apres", f"{slug} Suite.", title="Après", hour=1)]
-    yield [read(f"{COURRIER}/surface", surface, page=f"{COURRIER}/vraie")]
+    yield [read(f"{COURRIER}/vraie-surface", surface, page=f"{COURRIER}/vraie")]
     yield [read(f"{COURRIER}/vraie", surface)]
 
 
@@ -77,7 +77,7 @@ def two_that_are_one():
     yield [read(f"{COURRIER}/second", second, day=3)]
     yield [read(f"{DEPECHE}/copie-du-premier", first, day=5)]
     yield [read(f"{DEPECHE}/copie-du-second", second, day=1)]
-    yield [read(f"{COURRIER}/joint", prose("joint"), day=2, hour=1, page=f"{COURRIER}/premier")]
+    yield [read(f"{COURRIER}/premier-joint", prose("joint"), day=2, hour=1, page=f"{COURRIER}/premier")]
 
 
 def revisions():
@@ -134,7 +134,7 @@ def the_facts():
 def read_feeds(runtime):
     """A feed in which two pairs of URLs have one guid, one URL after the other."""
     feed = f"{COURRIER}/feed.xml"
-    for number, slugs in enumerate([("avant", "second"), ("apres", "joint")]):
+    for number, slugs in enumerate([("avant", "second"), ("apres", "premier-joint")]):
         found = tuple(
             FeedEntry(f"{COURRIER}/{slug}", f"{COURRIER}/{slug}", guid=f"guid-{1000 + which}", title=slug)
             for which, slug in enumerate(slugs)
@@ -206,7 +206,7 @@ def test_the_facts_hold_what_they_say(library):
     assert {copy: original for copy, original in documents.items() if original} == {
         "garanties-100001": "garanties",
         "garanties-coupe": "garanties",
-        "copie-du-premier": "joint premier second",
+        "copie-du-premier": "premier premier-joint second",
         "copie": "modele-100003",
         "copie-de-la-copie": "copie-de-l-anglais",
         "copie-du-francais": "etait-anglais",
@@ -217,8 +217,8 @@ def test_the_facts_hold_what_they_say(library):
         "sport/match-100002 une/match-100002",
         "magazine/recit recit",
         "apres avant",
-        "surface vraie",
-        "joint premier second",
+        "vraie vraie-surface",
+        "premier premier-joint second",
         "a/voix-100004 b/voix-100004",
         "a/chapeau-100005 b/chapeau-100005",
     }

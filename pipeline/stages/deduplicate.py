@@ -6,13 +6,16 @@ of its members in a language that is kept, an edge stands between any two articl
 and an article copies the smallest of its direct matches.
 """
 
+import contextlib
 import logging
 import re
 from collections.abc import Sequence
 from datetime import UTC, timedelta
 
 from pipeline import fingerprints, urls
+from pipeline.errors import Unparsable
 from pipeline.model import Key, Stage
+from pipeline.naming import may_name
 from pipeline.runtime import Runtime
 from pipeline.store import Transaction, articles, entries
 from pipeline.store.entries import EntryRow, RevisionRow
@@ -75,12 +78,26 @@ def _keys(runtime: Runtime, tx: Transaction, row: EntryRow) -> set[Key]:
     keys = {Key("url", row.canonical_url), *_keys_of(runtime, row.url)}
     keys |= {Key("guid", f"{feed}:{guid}") for feed, guid in entries.guids(tx, row.id) if _names_one(guid)}
     for told in entries.told(tx, row.id, at_least=TEXT_KEY_CHARACTERS):
-        keys |= _keys_of(runtime, told.url)
+        keys |= _keys_told(runtime, told.url, row.url)
         if told.digest is not None:
             # With the moment of publication: a wall of consent has one text for every article behind it.
             published = told.published.astimezone(UTC).isoformat() if told.published else ""
             keys.add(Key("text", f"{row.publisher}:{published}:{told.digest}"))
     return keys
+
+
+def _keys_told(runtime: Runtime, name: str, url: str) -> set[Key]:
+    """The keys of what the page at `url` calls itself, or of where it led.
+
+    Believed where it can be the page's name, or has a publisher's number: all pages of a site may lead to its
+    log-in page.
+    """
+    if may_name(name, url):
+        return _keys_of(runtime, name)
+    with contextlib.suppress(Unparsable):
+        found = _keys_of(runtime, name)
+        return found if any(key.kind == "id" for key in found) else set()
+    return set()
 
 
 def _keys_of(runtime: Runtime, url: str) -> set[Key]:
