@@ -3,6 +3,7 @@
 import json
 import os
 import uuid
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -52,8 +53,12 @@ def floor():
 def server(tmp_path_factory):
     """One embedded PostgreSQL for the whole test run; nothing of it stays, in /var/lib neither."""
     from pipeline.store.embedded import Embedded
+    from pipeline.store.embedded.supervisor import IDLE_VARIABLE
 
-    with Embedded(tmp_path_factory.mktemp("server") / "postgres") as embedded:
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(IDLE_VARIABLE, "3")  # tests that are interrupted take time enough to end
+            embedded = stack.enter_context(Embedded(tmp_path_factory.mktemp("server") / "postgres"))
         yield embedded
     embedded.remove()
 
@@ -127,8 +132,6 @@ def first_edition(press):
 @pytest.fixture
 def open_runtime(press, workers, tmp_path, database_url):
     """Opens runtimes on this test's own database, archive and index: `open_runtime(lease_seconds=…)`."""
-    from contextlib import ExitStack
-
     from pipeline.runtime import Runtime
     from pipeline.settings import Settings
 
