@@ -39,7 +39,7 @@ class Demo:
     def __init__(self, home: Path, account: pwd.struct_passwd | None = None) -> None:
         self.home = home / "demo"
         self.account = account
-        self.output = home / "output"
+        self.output, self.messages = home / "output", home / "messages"
         self.environment = {
             k: v for k, v in os.environ.items() if not k.startswith(("VEILLE_", "AIRFLOW"))
         } | {
@@ -55,13 +55,13 @@ class Demo:
         if self.account:
             command = [python_of(self.account), "-c", "from pipeline.cli import main; main()"]
             environment = environment | {"PYTHONPATH": python_path()}
-        with self.output.open("wb") as output:
+        with self.output.open("wb") as output, self.messages.open("wb") as messages:
             return subprocess.Popen(
                 [*command, "demo", *arguments],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
-                stderr=subprocess.STDOUT,
+                stderr=messages,
                 cwd=self.home.parent,
                 user=self.account and self.account.pw_uid,
                 group=self.account and self.account.pw_gid,
@@ -72,9 +72,8 @@ class Demo:
     def play(self, *arguments: str) -> str:
         """Play it to its end; what it said."""
         code = self.start(*arguments).wait()
-        said = self.output.read_text()
-        assert code == 0, said
-        return said
+        assert code == 0, self.messages.read_text()
+        return self.output.read_text()
 
     def processes(self) -> list[psutil.Process]:
         """Every process that names the home, or works in it or in what lies apart from it."""
@@ -267,9 +266,11 @@ def _interrupt(demo: Demo, main: subprocess.Popen, moment, number: int) -> list[
     """End it at that moment; what it had started until then, apart from the database, which goes on."""
     assert eventually(lambda: main.poll() is not None or moment(demo), 300)
     started = [process for process in demo.processes() if not _is_of_the_database(process)]
-    assert main.poll() is None, demo.output.read_text()
+    assert main.poll() is None, demo.messages.read_text()
     os.killpg(main.pid, number) if number == signal.SIGINT else main.send_signal(number)
-    assert main.wait(QUIET_SECONDS) == (130 if number == signal.SIGINT else -number), demo.output.read_text()
+    assert main.wait(QUIET_SECONDS) == (130 if number == signal.SIGINT else -number), (
+        demo.messages.read_text()
+    )
     return started
 
 
