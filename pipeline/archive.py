@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline import failpoints
+from pipeline.disk import sync_names
 from pipeline.errors import NotFound, Transient, Unparsable
 from pipeline.responses import Headers, Response
 
@@ -148,19 +149,10 @@ def _claim(path: Path, size: int) -> int | None:
             log.error("a file of the archive is damaged, it is left as it is", extra={"file": str(path)})
             return None
         if not end:  # a new file: a row must not outlive, in a power cut, the names of what it points to
-            _sync(path.parent)
-            _sync(path.parent.parent)
+            sync_names(path.parent)
+            sync_names(path.parent.parent)
         refused.pop_all()
     return fd
-
-
-def _sync(folder: Path) -> None:
-    """Bring the names in `folder` to the disk."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _cut_torn_tail(fd: int) -> bool:

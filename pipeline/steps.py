@@ -183,10 +183,8 @@ def _drain(runtime: Runtime, run: str, stage: Stage, work: Work, batch: int) -> 
                 tx, stage, token=token, lease=store.lease_seconds, now=runtime.now(), limit=batch
             )
         if rows:
-            with (
-                contextlib.suppress(Conflict),
-                runtime.keeper.keep(token),
-            ):  # undone, and free to be claimed again
+            # What is undone after a conflict is free to be claimed again.
+            with contextlib.suppress(Conflict), runtime.keeper.keep(token):
                 work_around(runtime, run, token, rows, work)
             continue
         with store.transaction("pending") as tx:

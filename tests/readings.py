@@ -61,6 +61,19 @@ def publishers(folder):
     return folder
 
 
+def opened(open_runtime, folder):
+    """A library with the catalogue of the three, and a run to which its work belongs."""
+    (folder / "config").mkdir()
+    runtime = open_runtime(config=publishers(folder / "config"))
+    begin(runtime)
+    return runtime
+
+
+def rows(runtime, query):
+    with runtime.store.transaction("look") as tx:
+        return tx.execute(query).fetchall()
+
+
 def begin(runtime):
     """The run to which all this work belongs."""
     steps.start(runtime, Run("readings", "command", polls=False, reason="a test"))

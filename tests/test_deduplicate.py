@@ -11,10 +11,10 @@ from readings import (
     GAZETTE,
     START,
     UKRAINE,
-    begin,
+    opened,
     prose,
-    publishers,
     read,
+    rows,
     settle,
     take,
     work,
@@ -30,16 +30,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def runtime(open_runtime, tmp_path):
-    """A library of its own with the catalogue of three publishers."""
-    (tmp_path / "config").mkdir()
-    opened = open_runtime(config=publishers(tmp_path / "config"))
-    begin(opened)
-    return opened
-
-
-def rows(runtime, query):
-    with runtime.store.transaction("look") as tx:
-        return tx.execute(query).fetchall()
+    """A library of its own."""
+    return opened(open_runtime, tmp_path)
 
 
 def keys(runtime, kind):

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import state
 from offspring import VEILLE
-from readings import COURRIER, GAZETTE, begin, publishers, settle
+from readings import COURRIER, GAZETTE, opened, publishers, rows, settle
 
 from pipeline.errors import Permanent
 from pipeline.model import Completeness, FeedEntry
@@ -76,16 +76,8 @@ def test_title_and_date_may_be_missing(missing):
 
 @pytest.fixture
 def runtime(open_runtime, tmp_path):
-    """A library of its own with the catalogue of three publishers."""
-    (tmp_path / "config").mkdir()
-    opened = open_runtime(config=publishers(tmp_path / "config"))
-    begin(opened)
-    return opened
-
-
-def rows(runtime, query):
-    with runtime.store.transaction("look") as tx:
-        return tx.execute(query).fetchall()
+    """A library of its own."""
+    return opened(open_runtime, tmp_path)
 
 
 @pytest.mark.parametrize(

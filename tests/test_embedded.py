@@ -21,6 +21,7 @@ import psycopg
 import pytest
 from accounts import IS_ROOT, NOBODY, python_of, python_path
 from conftest import ROOT
+from waiting import eventually
 
 from pipeline.errors import Busy, ConfigError, Transient
 from pipeline.store.embedded import Embedded, client, locks, programs, supervisor, trouble
@@ -150,15 +151,6 @@ class Home:
             if mark.read_text().strip() == str(self.folder):
                 shutil.rmtree(mark.parent)
         assert self.is_quiet()
-
-
-def eventually(condition, seconds: float = 20.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def kill(process: psutil.Process) -> None:

@@ -13,6 +13,7 @@ from typing import IO, Any
 
 import orjson
 
+from pipeline import ndjson
 from pipeline.cli.console import plain
 from pipeline.errors import Permanent, Unparsable, VeilleError, lines_of, place_of
 
@@ -66,23 +67,13 @@ def _read(
 def attempt(work: Work, line: bytes) -> object:
     """What `work` makes of the line's object, or an object with the fields `error` and `code`."""
     try:
-        return work(_object(line))
+        return work(ndjson.record(line))
     except VeilleError as error:
         return {"error": str(error), "code": error.code}
     except Exception as error:  # noqa: BLE001  whatever it is, one line must not stop the others
         reason = place_of(error)
         log.error("line set aside", extra={"error": reason, "lines": lines_of(error)})  # noqa: TRY400  no text in logs
         return {"error": reason, "code": "defect"}
-
-
-def _object(line: bytes) -> dict[str, Any]:
-    try:
-        record = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise Unparsable(f"not JSON: {error}") from error
-    if not isinstance(record, dict):
-        raise Unparsable("a JSON object a line is expected")
-    return record
 
 
 def text(record: dict[str, Any], name: str, default: str | None = None) -> str:

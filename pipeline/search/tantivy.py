@@ -21,6 +21,7 @@ from typing import Any, Final
 
 import tantivy
 
+from pipeline.disk import sync_names
 from pipeline.errors import Busy, ConfigError, NotFound, Transient, Unparsable
 from pipeline.model import Document
 from pipeline.query import parse
@@ -196,11 +197,11 @@ class TantivyIndex:
             stream.flush()
             os.fsync(stream.fileno())
         written.replace(self._folder / file)
-        _sync(self._folder)
+        sync_names(self._folder)
 
     def _forget_rebuild(self) -> None:
         (self._folder / _REBUILDING).unlink(missing_ok=True)
-        _sync(self._folder)
+        sync_names(self._folder)
         self._sweep()
 
     def _sweep(self) -> None:
@@ -286,12 +287,3 @@ def _translated(folder: Path) -> Iterator[None]:
 
 def _damaged(folder: Path, error: BaseException) -> Unparsable:
     return Unparsable(f"the search index in {folder} is damaged: {error}", hint=REBUILD)
-
-
-def _sync(folder: Path) -> None:
-    """Make renames and removals in the folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import orjson
-
-from pipeline import fingerprints, urls
+from pipeline import fingerprints, ndjson, urls
 from pipeline.dates import bounded, parse_date
 from pipeline.errors import Unparsable
 from pipeline.language import detect
@@ -33,12 +31,7 @@ class Finished:
 
 def parse(line: bytes) -> Finished:
     """Check one line of NDJSON. Raises Unparsable, or what `urls.canonical` raises, with the reason."""
-    try:
-        record = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise Unparsable(f"not JSON: {error}") from error
-    if not isinstance(record, dict):
-        raise Unparsable("a JSON object is expected")
+    record = ndjson.record(line)
     fields = {
         name: "" if record.get(name) is None else record[name]
         for name in ("url", "title", "text", "published", "publisher", "lead")

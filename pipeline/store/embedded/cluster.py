@@ -8,6 +8,7 @@ import pwd
 import shutil
 from pathlib import Path
 
+from pipeline.disk import sync_names
 from pipeline.errors import ConfigError
 from pipeline.store.embedded import files, programs
 from pipeline.store.embedded.place import PORT, Place
@@ -63,7 +64,7 @@ def make(place: Place, account: pwd.struct_passwd, engine: Path, lock: int) -> N
         raise explain(f"initdb could not make {place.data}", programs.messages(output.read_bytes()))
     output.unlink()
     new.rename(place.data)
-    files.sync(place.root)
+    sync_names(place.root)
 
 
 def check_version(data: Path) -> None:

@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from pipeline.disk import sync_names
 from pipeline.errors import ConfigError
 
 
@@ -33,7 +34,7 @@ def write(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
-    sync(path.parent)
+    sync_names(path.parent)
 
 
 def append(log: Path) -> BinaryIO:
@@ -44,13 +45,6 @@ def append(log: Path) -> BinaryIO:
 def _open(path: Path, flags: int) -> BinaryIO:
     """Open a file of the home's owner, whatever the umask; a link is not followed."""
     return os.fdopen(os.open(path, flags | os.O_NOFOLLOW, 0o600), "wb")
-
-
-def sync(folder: Path) -> None:
-    """Bring the names in `folder` to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    os.fsync(descriptor)
-    os.close(descriptor)
 
 
 def give(folder: Path, account: pwd.struct_passwd) -> None:
