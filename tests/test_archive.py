@@ -333,6 +333,7 @@ def served(conversation):
     ANSWERS[conversation.path.strip("/").partition("?")[0].replace("%20", " ")](conversation)
 
 
+@pytest.mark.slow
 def test_any_reader_can_replay_every_record(tmp_path):
     """Whatever framing and coding a server used, warcio reads from the file what the fetcher read, and the
     header says what is stored; redirects included.

@@ -234,6 +234,7 @@ def test_it_is_what_was_promised(served: Home) -> None:
     assert {folder: folder.stat().st_mode for folder in served.folder.parents} == served.modes
 
 
+@slow
 def test_every_driver_connects(served: Home) -> None:
     """psycopg, psycopg2, SQLAlchemy and asyncpg; making a database that exists does nothing."""
     served.embedded.create_database("veille")
@@ -295,6 +296,7 @@ def test_a_user_may_enter_several_times(served: Home) -> None:
     assert len(client._held) == before
 
 
+@slow
 def test_a_full_server_is_up(served: Home) -> None:
     """Whoever enters while all connections are taken does not wait for one."""
     with contextlib.ExitStack() as stack:
@@ -812,6 +814,7 @@ def test_a_place_that_is_gone_is_not_replaced_by_an_empty_one(tmp_path: Path) ->
         settle(tmp_path / "postgres")
 
 
+@slow
 def test_a_missing_wheel_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [])
     monkeypatch.setattr(sys, "path_importer_cache", {})

@@ -404,6 +404,7 @@ def test_a_flood_ends(name):
     assert digest(body)
 
 
+@pytest.mark.slow
 def test_items_beyond_the_first_hundred_thousand_are_counted():
     feed = parse(rss("<item/>" * 100_007), url=URL)
 

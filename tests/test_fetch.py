@@ -461,6 +461,7 @@ TRUSTING = """
 """
 
 
+@pytest.mark.slow
 def test_tls_is_verified(tls, certificate):
     """An unknown issuer and another name are refused, a trusted certificate of the right name is not.
 
@@ -540,6 +541,7 @@ def test_the_limit_is_twenty_seconds_by_default():
         assert fetch._seconds == 20.0
 
 
+@pytest.mark.slow
 def test_a_slow_resolver_counts_as_time_too():
     async def lookup(host, port):
         await asyncio.sleep(60)
@@ -795,6 +797,7 @@ BOMBED = """
 """
 
 
+@pytest.mark.slow
 def test_a_bomb_costs_no_more_than_20_mb_of_memory():
     """N6, in a process of its own, cap 15 MB."""
 

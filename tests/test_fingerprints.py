@@ -201,6 +201,7 @@ def in_common(a, b):
     return any(x == y for x, y in zip(bands(shingles(a)), bands(shingles(b)), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("least", "change"),
     [

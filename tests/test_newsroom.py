@@ -657,6 +657,7 @@ def test_the_command_names_cause_and_next_step(newsroom):
     assert "Traceback" not in failed.stderr
 
 
+@pytest.mark.slow
 def test_until_eof_it_outlives_all_who_read_it_and_no_longer(tmp_path):
     """The starter is killed without a chance to tidy up, but has a reader, which holds the pipe too."""
     starter = (

@@ -191,6 +191,7 @@ def test_a_crash_between_the_two_steps_of_finishing_is_harmless(folder, index):
     assert fresh.versions() == {"b": 1, "c": 1}
 
 
+@pytest.mark.slow
 def test_writes_are_merged_into_few_files(folder, index):
     """Otherwise a search would have to look into as many as there were writes."""
     for i in range(17):

@@ -424,6 +424,7 @@ UNITS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", UNITS, ids=repr)
 def test_work_is_linear(unit):
     """A text costs four times the lines of code that a quarter of it costs, however busy the machine is."""

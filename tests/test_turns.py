@@ -221,6 +221,7 @@ def test_a_page_that_leads_to_a_busy_host_does_not_hold_up_the_others(library, s
     ]
 
 
+@pytest.mark.slow
 def test_whoever_lost_its_lease_while_it_was_asking_writes_nothing(library, site):
     """During the request another worker took host and entries over: no page, no further request."""
 
