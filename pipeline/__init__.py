@@ -1,8 +1,8 @@
 """Veille: an open watch over the French press.
 
-The modules are flat, one concept a file. Read them in the order in which an article passes:
-`model`, `errors`, `settings`, `yamlfile`, `catalogue`; then `urls`, `naming`, `feeds`, `dates`, `articles`,
-`language`, `tokens`, `fingerprints`, `rules`, `terms`, `topics`, `rulebook`, `query`, `ndjson`; then the
-edges `fetch`, `disk`, `archive`, `workers`, `store`, `search`; and last `steps`, which draws the arrows,
-`runtime`, which chooses the engines, and `cli`.
+One concept a file. Read them in the order in which an article passes: `model` and `errors` first, then
+`settings`, `catalogue`; `web`, which asks servers; `reading`, which makes entries of feeds and articles of
+pages; `urls`, `naming`, `tokens`, `fingerprints`, by which articles are told apart; `topics`; `archive`,
+`workers`, `store`, `search` with `query`, which keep and find; `stages`, which work through rows, `steps`,
+which draws the arrows between them, `runtime`, which chooses the engines, and last `cli`.
 """

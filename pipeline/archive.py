@@ -31,7 +31,7 @@ from typing import BinaryIO
 from pipeline import failpoints
 from pipeline.disk import sync_names
 from pipeline.errors import NotFound, Transient, Unparsable
-from pipeline.responses import Headers, Response
+from pipeline.web.responses import Headers, Response
 
 # A torn tail is found by reading the file once, while all who append wait: 32 MB take 0.6 s of CPU where
 # servers sent plain pages, 0.14 s where they sent gzip (256 MB: 4.5 s).

@@ -16,13 +16,13 @@ from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from pipeline.archive import Archive
-    from pipeline.fetch import Fetcher
-    from pipeline.rules import Rule
     from pipeline.search import Index
     from pipeline.store import Store
     from pipeline.store.embedded import Embedded
     from pipeline.store.leases import Keeper
-    from pipeline.topics import Tagger
+    from pipeline.topics.rules import Rule
+    from pipeline.topics.tagger import Tagger
+    from pipeline.web.fetch import Fetcher
     from pipeline.workers import Workers
 
 DATABASE = "veille"
@@ -119,7 +119,7 @@ class Runtime:
     @cached_property
     def fetcher(self) -> "Fetcher":
         """All outgoing HTTP."""
-        from pipeline.fetch import Fetcher
+        from pipeline.web.fetch import Fetcher
 
         settings = self.settings
         return self._open.enter_context(
@@ -136,14 +136,14 @@ class Runtime:
     @cached_property
     def rules(self) -> "tuple[Rule, ...]":
         """The topics' rules."""
-        from pipeline import rulebook
+        from pipeline.topics import rulebook
 
         return rulebook.load(self.settings.config / "topics")
 
     @cached_property
     def tagger(self) -> "Tagger":
         """The rules, compiled."""
-        from pipeline.topics import Tagger
+        from pipeline.topics.tagger import Tagger
 
         return Tagger(self.rules)
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.addresses import parse_allowed
 from pipeline.errors import ConfigError
+from pipeline.web.addresses import parse_allowed
 
 ROOT = Path(__file__).resolve().parent.parent
 LEASE_SECONDS = 60.0

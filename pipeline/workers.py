@@ -317,21 +317,21 @@ def _answer(head: bytes, raw: bytes) -> bytes:
 
 
 def _extract(*, fetched_at: str, claims: dict[str, Any] | None = None, **arguments: Any) -> Article:
-    from pipeline import articles
+    from pipeline.reading import articles
 
     told = _adapter(Claims)(orjson.dumps(claims or {}))
     return articles.extract(fetched_at=datetime.fromisoformat(fetched_at), claims=told, **arguments)
 
 
 def _parse_feed(**arguments: Any) -> Feed:
-    from pipeline import feeds
+    from pipeline.reading import feeds
 
     return feeds.parse(**arguments)
 
 
 def _warm() -> None:
     """One page through everything: loads the libraries, the language models and htmldate's months."""
-    from pipeline import language
+    from pipeline.reading import language
 
     language.preload()
     with contextlib.suppress(Unparsable):

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from yarl import URL
 
-from pipeline.addresses import is_public, literal, parse_allowed, refusal, shown, target
 from pipeline.errors import BlockedAddress, ConfigError
+from pipeline.web.addresses import is_public, literal, parse_allowed, refusal, shown, target
 
 SPELLINGS = [
     line

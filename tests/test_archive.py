@@ -19,8 +19,8 @@ from warcio.archiveiterator import ArchiveIterator
 
 from pipeline.archive import Archive, Pointer, _records
 from pipeline.errors import NotFound, Transient, Unparsable
-from pipeline.fetch import Fetcher
-from pipeline.responses import Response
+from pipeline.web.fetch import Fetcher
+from pipeline.web.responses import Response
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

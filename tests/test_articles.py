@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import articles
-from pipeline.articles import extract, from_claims
 from pipeline.errors import Unparsable
 from pipeline.model import Claims, Completeness
+from pipeline.reading import articles
+from pipeline.reading.articles import extract, from_claims
 
 PAGES = Path(__file__).parent / "data" / "pages"
 URL = "https://www.journal.example/politique/halle"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.codings import Decoder, coding
 from pipeline.errors import TooLarge, Unparsable
+from pipeline.web.codings import Decoder, coding
 
 PACK = {"": bytes, "gzip": gzip.compress, "deflate": zlib.compress}
 

@@ -9,8 +9,8 @@ import pytest
 from offspring import PROGRAM, VEILLE
 
 from pipeline.cli.console import progress, read_bytes
-from pipeline.cli.library import print_report
 from pipeline.cli.lines import attempt, text
+from pipeline.cli.runs import print_report
 from pipeline.errors import Permanent, TooLarge, Unparsable
 from pipeline.store.runs import Report, Run
 

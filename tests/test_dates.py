@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dates import bounded, paris_day, parse_date
+from pipeline.reading.dates import bounded, paris_day, parse_date
 
 NOON = datetime(2026, 6, 2, 12, tzinfo=UTC)
 

@@ -20,8 +20,8 @@ from readings import (
     work,
 )
 
-from pipeline.articles import extract
 from pipeline.model import Feed, FeedEntry, Stage
+from pipeline.reading.articles import extract
 from pipeline.stages import deduplicate, discover
 from pipeline.store import entries, leases
 

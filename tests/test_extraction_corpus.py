@@ -225,7 +225,7 @@ def test_pages_in_other_languages_are_not_french(answers, folder, floor):
 
 def test_sentences_of_eighteen_languages(folder, floor):
     """Set 30, every fifth sentence: the French ones are found; hardly any other is."""
-    from pipeline.language import detect
+    from pipeline.reading.language import detect
 
     called = {
         path.stem: mean(detect(line)[0] == "fr" for line in path.read_text().split("\n")[:1000:5])
@@ -239,7 +239,7 @@ def test_sentences_of_eighteen_languages(folder, floor):
 
 def test_neighbours_of_french(folder, floor):
     """Set 32: paragraphs of one text in French and in its closest neighbours."""
-    from pipeline.language import detect
+    from pipeline.reading.language import detect
 
     verdicts: dict[str, list[bool]] = {}
     for row in rows(folder("32") / "udhr.jsonl"):

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import syndication
 from pipeline.errors import Unparsable
-from pipeline.feeds import digest, parse
+from pipeline.reading import syndication
+from pipeline.reading.feeds import digest, parse
 
 FILES = Path(__file__).parent / "data" / "feeds"
 URL = "https://www.courrier-valmont.example/flux/rss.xml"

@@ -9,10 +9,10 @@ from urllib.parse import urldefrag
 
 import pytest
 
-from pipeline import feeds, syndication
-from pipeline.dates import parse_date
 from pipeline.errors import Unparsable
-from pipeline.plaintext import plain
+from pipeline.reading import feeds, syndication
+from pipeline.reading.dates import parse_date
+from pipeline.reading.plaintext import plain
 
 pytestmark = [pytest.mark.corpus, pytest.mark.slow]
 

@@ -25,7 +25,6 @@ from hostile_server import Conversation, Server, bomb, routes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.addresses import parse_allowed, target
 from pipeline.errors import (
     BlockedAddress,
     Permanent,
@@ -36,9 +35,10 @@ from pipeline.errors import (
     Unreachable,
     VeilleError,
 )
-from pipeline.fetch import Fetcher
-from pipeline.responses import Response
-from pipeline.wire import Wire, getaddrinfo
+from pipeline.web.addresses import parse_allowed, target
+from pipeline.web.fetch import Fetcher
+from pipeline.web.responses import Response
+from pipeline.web.wire import Wire, getaddrinfo
 
 CAP = 1_000_000
 PUBLIC = "93.184.216.34"
@@ -445,7 +445,7 @@ def tls(certificate):
 TRUSTING = """
     import sys
     from pipeline.errors import VeilleError
-    from pipeline.fetch import Fetcher
+    from pipeline.web.fetch import Fetcher
 
     CAP = 1_000_000
     port, plain = map(int, sys.argv[1:])
@@ -777,7 +777,7 @@ def test_a_bomb_of_10_gb_is_refused_at_the_cap(coding, status):
 BOMBED = """
     import resource, sys
     from pipeline.errors import TooLarge
-    from pipeline.fetch import Fetcher
+    from pipeline.web.fetch import Fetcher
 
     def kilobytes(name):  # ru_maxrss would count the memory of whoever started us
         if sys.platform != "linux":
@@ -1055,7 +1055,7 @@ def test_nothing_stays_open(tmp_path):
 def test_importing_fetch_imports_neither_aiohttp_nor_asyncio():
     """They cost 0.6 s and 80 ms, and most commands never fetch."""
     assert in_child(
-        "import sys, pipeline.fetch; print({'aiohttp', 'asyncio', 'ssl'} & set(sys.modules))"
+        "import sys, pipeline.web.fetch; print({'aiohttp', 'asyncio', 'ssl'} & set(sys.modules))"
     ) == ["set()"]
 
 

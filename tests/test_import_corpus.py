@@ -116,7 +116,8 @@ def file_server(tmp_path):
 )
 def test_a_capture_over_http(name, pattern, entries, corpus, tmp_path, file_server, open_runtime):
     """The same feeds, served on loopback and polled, give the same entries as from their files."""
-    from pipeline import feeds, steps
+    from pipeline import steps
+    from pipeline.reading import feeds
 
     folder, port = file_server
     unpack(corpus, name, tmp_path / "feeds")

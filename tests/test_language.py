@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.language import LEAST_LETTERS, SURE, _py3langid, detect
+from pipeline.reading.language import LEAST_LETTERS, SURE, _py3langid, detect
 
 FRENCH = [
     "La halle rouvre après dix mois de travaux",

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import html
 
-from pipeline import metadata
-from pipeline.metadata import persons, without_site
+from pipeline.reading import metadata
+from pipeline.reading.metadata import persons, without_site
 
 URL = "https://www.lephare.example/mer/quotas"
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.plaintext import plain
+from pipeline.reading.plaintext import plain
 
 SEEN = {
     # markup

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.robots import AGENT, CAP, Rules
+from pipeline.web.robots import AGENT, CAP, Rules
 
 # robots.txt, path, allowed. What each one is about stands in its id.
 CASES = {

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import rulebook
 from pipeline.errors import ConfigError, NotFound
-from pipeline.rules import Boost, Evidence, Group, Rule, Veto
+from pipeline.topics import rulebook
+from pipeline.topics.rules import Boost, Evidence, Group, Rule, Veto
 
 SHIPPED = Path(__file__).parent.parent / "config" / "topics"
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import rulebook
-from pipeline.topics import Tagger
+from pipeline.topics import rulebook
+from pipeline.topics.tagger import Tagger
 
 pytestmark = [pytest.mark.corpus, pytest.mark.slow]
 

@@ -9,11 +9,12 @@ import pytest
 from hostile_server import Conversation
 from sites import PAGE, Site, listed, query
 
-from pipeline import robots, steps
+from pipeline import steps
 from pipeline.catalogue import FeedSource
 from pipeline.stages import discover, fetch, turns
 from pipeline.store import entries, feeds, hosts, runs
 from pipeline.store.runs import Run
+from pipeline.web import robots
 
 RSS = """<?xml version="1.0" encoding="UTF-8"?><rss version="2.0"><channel><title>Le Fanal</title>
 <item><title>Un titre</title><link>{url}</link><description>Un chapeau.</description></item>

@@ -79,7 +79,7 @@ def is_alive(pid):
 
 def test_the_result_comes_back():
     """A value of the model, equal to what the function returns in this process."""
-    from pipeline import feeds
+    from pipeline.reading import feeds
 
     with Workers(1) as workers:
         assert workers.run("parse_feed", feed("L’été à Œuvreville")) == feeds.parse(
@@ -256,7 +256,7 @@ def page(body):
 
 def test_a_page_comes_back_as_the_same_article(workers):
     """As `articles.extract` returns it here, also the first one."""
-    from pipeline import articles
+    from pipeline.reading import articles
 
     found = workers.run("extract", page(PARAGRAPH * 4))
 

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from pipeline.cli import ingesting, library, tools
+from pipeline.cli import dossiers, ingesting, library, runs, searching, tools
 from pipeline.cli.console import error_console
 from pipeline.errors import Permanent, VeilleError
 from pipeline.logs import configure
@@ -28,13 +28,13 @@ app = typer.Typer(
 feeds = typer.Typer(help="Look into feeds, or take saved ones.", no_args_is_help=True)
 documents = typer.Typer(help="Take articles that are already text.", no_args_is_help=True)
 index = typer.Typer(help="The search index.", no_args_is_help=True)
-runs = typer.Typer(help="Runs and their reports.", invoke_without_command=True)
+run_reports = typer.Typer(help="Runs and their reports.", invoke_without_command=True)
 
 app.command()(ingesting.demo)
 app.command()(ingesting.ingest)
 app.command()(ingesting.retry)
-app.command()(library.search)
-app.command("show")(library.show_article)
+app.command()(searching.search)
+app.command("show")(dossiers.show_article)
 app.command()(tools.extract)
 app.command()(tools.language)
 app.command()(tools.tag)
@@ -51,9 +51,9 @@ app.add_typer(index, name="index")
 index.command("rebuild")(library.rebuild_index)
 index.command("check")(library.check_index)
 app.command()(library.status)
-app.add_typer(runs, name="runs")
-runs.callback()(library.list_runs)
-runs.command("show")(library.show_run)
+app.add_typer(run_reports, name="runs")
+run_reports.callback()(runs.list_runs)
+run_reports.command("show")(runs.show_run)
 app.command()(library.doctor)
 
 

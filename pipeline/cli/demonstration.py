@@ -17,7 +17,8 @@ from pathlib import Path
 
 from pipeline import scheduler
 from pipeline.cli import console as show
-from pipeline.cli.library import print_report, print_results
+from pipeline.cli.runs import print_report
+from pipeline.cli.searching import print_results
 from pipeline.errors import Transient
 from pipeline.newsroom.server import Newsroom
 from pipeline.runtime import Runtime

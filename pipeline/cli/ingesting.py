@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.cli import console as show
-from pipeline.cli.library import print_report
+from pipeline.cli.runs import print_report
 from pipeline.cli.tools import FEED_CAP, Json
 from pipeline.errors import ConfigError, NotFound, Permanent, Unparsable
 from pipeline.model import Feed

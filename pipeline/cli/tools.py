@@ -226,7 +226,7 @@ def _titled(path: str) -> tuple[str, str]:
 
 
 def _language(text: str) -> dict[str, object]:
-    from pipeline.language import detect
+    from pipeline.reading.language import detect
 
     code, confidence = detect(text)
     return {"language": code, "confidence": confidence}

@@ -6,11 +6,11 @@ Does not spare hosts that another process asks: only `stages.turns` can.
 import time
 
 from pipeline.errors import Permanent, Transient
-from pipeline.responses import Fetched
-from pipeline.robots import Rules
 from pipeline.runtime import Runtime
 from pipeline.stages.turns import ask_rules, gap_of
 from pipeline.urls import host_of
+from pipeline.web.responses import Fetched
+from pipeline.web.robots import Rules
 
 
 class Visit:

@@ -18,8 +18,8 @@ from tantivy import FieldType, Filter, Index, Occur, Schema, SchemaBuilder, Text
 from tantivy import Query as T
 
 from pipeline import query as q
-from pipeline.dates import PARIS, paris_day
 from pipeline.model import Document
+from pipeline.reading.dates import PARIS, paris_day
 from pipeline.search import FACETS, Filters
 from pipeline.tokens import fold, tokenize
 

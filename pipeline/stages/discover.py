@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from pipeline import feeds as parser
 from pipeline import schedule
 from pipeline.errors import (
     BlockedAddress,
@@ -27,12 +26,13 @@ from pipeline.errors import (
     place_of,
 )
 from pipeline.model import Feed
-from pipeline.responses import Fetched
+from pipeline.reading import feeds as parser
 from pipeline.runtime import Runtime
 from pipeline.stages.shift import Shift
 from pipeline.stages.turns import HostPaused, LeaseLost, RobotsUnreadable, Turns, turns
 from pipeline.store import Transaction, feeds
 from pipeline.store.feeds import FeedRow, Poll
+from pipeline.web.responses import Fetched
 
 FEED_CAP = 15 << 20  # bytes, decoded
 THREADS = 8

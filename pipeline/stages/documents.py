@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pipeline import fingerprints, ndjson, urls
-from pipeline.dates import bounded, parse_date
 from pipeline.errors import Unparsable
-from pipeline.language import detect
 from pipeline.model import Article, Completeness, Outcome, Stage
+from pipeline.reading.dates import bounded, parse_date
+from pipeline.reading.language import detect
 from pipeline.runtime import Runtime
 from pipeline.store import Transaction, entries, hosts
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from pipeline import articles as reading
 from pipeline import fingerprints
 from pipeline.errors import Defect, NotFound, Unparsable
 from pipeline.model import Article, Claims, Completeness, Outcome, PageFate, Stage
+from pipeline.reading import articles as reading
 from pipeline.runtime import Runtime
 from pipeline.stages.rereading import next_reading
 from pipeline.store import Transaction, entries

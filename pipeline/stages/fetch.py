@@ -14,7 +14,6 @@ from functools import partial
 from pipeline import failpoints, schedule
 from pipeline.errors import BlockedAddress, Busy, Conflict, Permanent, TimedOut, TooLarge, Unreachable
 from pipeline.model import Outcome, PageFate, Stage
-from pipeline.responses import Fetched
 from pipeline.runtime import Runtime
 from pipeline.stages.defects import work_around
 from pipeline.stages.rereading import next_reading
@@ -22,6 +21,7 @@ from pipeline.stages.shift import Shift
 from pipeline.stages.turns import HostPaused, LeaseLost, RobotsDisallowed, RobotsUnreadable, Turns, turns
 from pipeline.store import Transaction, entries, hosts
 from pipeline.store.entries import EntryRow
+from pipeline.web.responses import Fetched
 
 PAGE_CAP = 10 << 20  # bytes, decoded; the largest of 1 465 real press pages has 4 MB
 SECONDS = 3_000.0  # ten minutes less than a task of the DAG may take

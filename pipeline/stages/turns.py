@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-from pipeline import robots
 from pipeline.errors import (
     Busy,
     Permanent,
@@ -22,15 +21,16 @@ from pipeline.errors import (
     Unparsable,
     Unreachable,
 )
-from pipeline.fetch import Fetcher
-from pipeline.responses import Response
-from pipeline.robots import Rules
 from pipeline.runtime import Runtime
 from pipeline.schedule import ROBOTS_FINAL_AFTER
 from pipeline.settings import Settings
 from pipeline.stages.shift import Shift
 from pipeline.store import hosts, leases
 from pipeline.urls import host_of
+from pipeline.web import robots
+from pipeline.web.fetch import Fetcher
+from pipeline.web.responses import Response
+from pipeline.web.robots import Rules
 
 ROBOTS_AGE = timedelta(hours=24)  # RFC 9309: cached no longer than a day
 ROBOTS_RETRY = timedelta(minutes=30)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.rules import Boost, Evidence, Group, Rule, Veto
-from pipeline.terms import QUOTED_AT_MOST
 from pipeline.tokens import tokenize
-from pipeline.topics import Tagger
+from pipeline.topics.rules import Boost, Evidence, Group, Rule, Veto
+from pipeline.topics.tagger import Tagger
+from pipeline.topics.terms import QUOTED_AT_MOST
 
 
 def rule(*evidence, threshold=1.0, **fields):

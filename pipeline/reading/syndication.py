@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from pipeline.charsets import decode
 from pipeline.errors import Unparsable
+from pipeline.reading.charsets import decode
 
 # feedparser needs 30 to 80 µs for each tag or entity of a broken feed: beyond these, 10 s would not do.
 LONGEST_FOR_AUTHORITY = 3_000_000  # characters

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from pipeline.addresses import Address, Target, shown
 from pipeline.errors import BlockedAddress, TooLarge, Unreachable, VeilleError
+from pipeline.web.addresses import Address, Target, shown
 
 if TYPE_CHECKING:  # importing aiohttp costs 0.6 s
     from _typeshed import WriteableBuffer

@@ -10,8 +10,8 @@ from itertools import chain
 from typing import NamedTuple
 
 from pipeline.model import Hit, Tag
-from pipeline.rules import Evidence, Group, Rule, Veto, written
-from pipeline.terms import Field, Index, Place, Term, Unit, first_said, parse
+from pipeline.topics.rules import Evidence, Group, Rule, Veto, written
+from pipeline.topics.terms import Field, Index, Place, Term, Unit, first_said, parse
 
 _UNKNOWN = "und"  # said of summaries too short to judge: every rule may try them
 

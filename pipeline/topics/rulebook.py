@@ -8,10 +8,11 @@ from itertools import pairwise
 from math import isfinite
 from pathlib import Path
 
-from pipeline import terms, yamlfile
+from pipeline import yamlfile
 from pipeline.errors import ConfigError, NotFound
-from pipeline.rules import Evidence, Group, Rule, Veto
-from pipeline.topics import Tagger
+from pipeline.topics import terms
+from pipeline.topics.rules import Evidence, Group, Rule, Veto
+from pipeline.topics.tagger import Tagger
 from pipeline.yamlfile import FieldPath, Problem
 
 

@@ -14,9 +14,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from pipeline import jsonld
-from pipeline.jsonld import Node, flat, named
-from pipeline.plaintext import plain
+from pipeline.reading import jsonld
+from pipeline.reading.jsonld import Node, flat, named
+from pipeline.reading.plaintext import plain
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement

@@ -13,14 +13,14 @@ from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pipeline import language, metadata
-from pipeline.charsets import decode
-from pipeline.dates import bounded, parse_date
 from pipeline.errors import Unparsable
-from pipeline.metadata import Metadata
 from pipeline.model import Article, Claims, Completeness
 from pipeline.naming import may_name
-from pipeline.plaintext import plain
+from pipeline.reading import language, metadata
+from pipeline.reading.charsets import decode
+from pipeline.reading.dates import bounded, parse_date
+from pipeline.reading.metadata import Metadata
+from pipeline.reading.plaintext import plain
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement

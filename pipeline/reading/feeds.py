@@ -10,11 +10,11 @@ import re
 from datetime import UTC, datetime
 from urllib.parse import urljoin, urlsplit
 
-from pipeline.dates import parse_date
 from pipeline.errors import Permanent
 from pipeline.model import Feed, FeedEntry
-from pipeline.plaintext import plain
-from pipeline.syndication import Item, read
+from pipeline.reading.dates import parse_date
+from pipeline.reading.plaintext import plain
+from pipeline.reading.syndication import Item, read
 from pipeline.urls import canonical
 
 MOST_ENTRIES = 2_000  # French press feeds have 16 to 300 items; Media Cloud stops at 2 000 too

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from pipeline.addresses import Target, shown, target
-from pipeline.codings import Decoder, coding
 from pipeline.errors import TimedOut, TooLarge, TooManyRedirects, Unparsable, Unreachable, VeilleError
-from pipeline.responses import Fetched, Response
-from pipeline.wire import RECEIVE, Lookup, Resolver, Wire, getaddrinfo
+from pipeline.web.addresses import Target, shown, target
+from pipeline.web.codings import Decoder, coding
+from pipeline.web.responses import Fetched, Response
+from pipeline.web.wire import RECEIVE, Lookup, Resolver, Wire, getaddrinfo
 
 if TYPE_CHECKING:  # importing aiohttp costs 0.6 s, asyncio 80 ms: most commands never fetch
     import aiohttp

@@ -1,0 +1,130 @@
+"""`veille search`: a query and its filters, and a page of results.
+
+Does not parse the query: the engine does.
+"""
+
+from datetime import date
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.cli import console as show
+from pipeline.cli.tools import Json
+from pipeline.errors import ConfigError, NotFound
+from pipeline.runtime import Runtime
+from pipeline.settings import from_environment
+
+MARK = "bold reverse"
+
+FEW = 12  # names that fit on two lines of a terminal
+
+
+def search(
+    query: Annotated[str, typer.Argument(help='Words, "phrases", AND OR NOT, field:word, prefix*, dates.')],
+    topic: Annotated[list[str] | None, typer.Option(help="Only articles with this topic.")] = None,
+    publisher: Annotated[list[str] | None, typer.Option(help="Only this publisher (its id).")] = None,
+    language: Annotated[list[str] | None, typer.Option(help="Only this language (fr, …).")] = None,
+    since: Annotated[str, typer.Option(help="First day of publication, 2026-03-01.")] = "",
+    until: Annotated[str, typer.Option(help="Last day of publication.")] = "",
+    facets: Annotated[
+        bool, typer.Option("--facets", help="Count by topic, publisher, day, language.")
+    ] = False,
+    sort: Annotated[str, typer.Option(help="relevance, newest or oldest.")] = "relevance",
+    limit: Annotated[int, typer.Option(help="Results on a page.", min=1, max=1000)] = 10,
+    offset: Annotated[int, typer.Option(help="Results to leave out at the start.", min=0)] = 0,
+    json: Json = False,
+) -> None:
+    """Search the articles."""
+    from pipeline.search import FACETS, Filters, Sort
+
+    if since and until and since > until:
+        raise ConfigError(f"--since {since} lies after --until {until}")
+    with Runtime(from_environment()) as runtime:
+        filters = Filters(
+            topics=_known(topic, [rule.id for rule in runtime.rules], "topic"),
+            publishers=_known(publisher, _publishers(runtime, publisher or []), "publisher"),
+            languages=tuple(language or ()),
+            since=_day(since),
+            until=_day(until),
+        )
+        found = runtime.index.search(
+            query,
+            filters=filters,
+            facets=FACETS if facets else (),
+            sort=Sort(_one_of(sort, [str(s) for s in Sort], "sort order")),
+            offset=offset,
+            limit=limit,
+        )
+    if json:
+        show.emit(found)
+    else:
+        print_results(query, found, offset=offset)
+
+
+def print_results(query: str, found: Any, *, offset: int = 0) -> None:
+    """A page of search results, the matches marked."""
+    from rich.text import Text
+
+    out = show.console()
+    out.print(f"{found.total} articles for « {query} »", style="bold", highlight=False, markup=False)
+    for number, result in enumerate(found.results, start=offset + 1):
+        out.print(_marked(f"\n{number:>2}. ", result.title_marked, "bold"))
+        topics_ = f" · {', '.join(result.topics)}" if result.topics else ""
+        copies = f" · {result.copies} copies" if result.copies else ""
+        copies += f" · copy of {result.copy_of}" if result.copy_of else ""
+        about = (
+            f"    {result.publisher_name} · {show.when(result.published)}{topics_}{copies} · id {result.id}"
+        )
+        out.print(Text(about, style="dim"))
+        for fragment in result.highlights:
+            out.print(_marked("    … ", fragment))
+    left = found.total - offset - len(found.results)
+    if left > 0:
+        out.print(f"\n{left} more: --offset {offset + len(found.results)}", highlight=False, markup=False)
+    for facet in found.facets:
+        if facet.counts:
+            shown = "  ".join(f"{value} {count}" for value, count in facet.counts[:12])
+            out.print(Text(f"\n{facet.name}: {shown}"))
+
+
+def _marked(before: str, pieces: Any, style: str = "") -> Any:
+    from rich.text import Text
+
+    text = Text(before)
+    for piece in pieces:
+        text.append(piece.text, style=f"{style} {MARK}" if piece.match else style)
+    return text
+
+
+def _publishers(runtime: Runtime, wanted: list[str]) -> list[str]:
+    """The catalogue's publishers; for others, those that the store holds as well, from imports or earlier."""
+    known = [publisher.id for publisher in runtime.catalogue.publishers]
+    if set(wanted) <= set(known):
+        return known
+    from pipeline.store import articles
+
+    with runtime.store.transaction("publishers") as tx:
+        return known + articles.publishers(tx)
+
+
+def _known(values: list[str] | None, known: list[str], what: str) -> tuple[str, ...]:
+    for value in values or ():
+        _one_of(value, known, what)
+    return tuple(values or ())
+
+
+def _one_of(value: str, known: list[str], what: str) -> str:
+    if value in known:
+        return value
+    import difflib
+
+    near = difflib.get_close_matches(value, known, n=1)
+    some = f"one of: {', '.join(known)}" if len(known) <= FEW else ""
+    raise NotFound(f"there is no {what} {value!r}", hint=f"did you mean {near[0]}?" if near else some)
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise ConfigError(f"{text!r} is no day; one like 2026-03-01 is expected") from error

@@ -1,0 +1,6 @@
+"""From bytes to entries and articles. *Pure.*
+
+Feeds: `syndication` knows the formats, `feeds` makes entries of their items. Pages: `charsets` decodes,
+`jsonld` and `metadata` find what a page declares, `articles` reads its text; `plaintext`, `dates` and
+`language` serve both. Fetches nothing, keeps nothing; `workers` runs what may be slow or hostile.
+"""
