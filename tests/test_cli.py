@@ -116,7 +116,12 @@ def test_a_run_and_what_can_be_asked_of_it(veille, first_edition):
     tagged = answer(veille("search", "*", "--topic", "ukraine-garanties-securite", "--json"))
     assert answer(veille("show", tagged["results"][0]["id"], "--json"))["tags"][0]["hits"]
     assert answer(veille("show", shown["url"], "--json"))["id"] == shown["id"]
-    assert answer(veille("runs", "--json"))[0]["discovered"] == 32
+    [run] = answer(veille("runs", "--json"))
+    assert run["discovered"] == 32
+    assert (
+        answer(veille("runs", "show", str(run["number"]), "--json"))["run"]
+        == answer(veille("runs", "show", run["id"], "--json"))["run"]
+    )
     assert answer(veille("runs", "show", "--json"))["discovered"] == 32
     status = answer(veille("status", "--json"))
     assert status["outbox"] == 0
@@ -202,7 +207,7 @@ def test_saved_feeds_that_are_none_are_named(veille, tmp_path):
     told = done.stdout.decode()
 
     assert done.returncode == 1
-    assert told.startswith("1 feeds, 0 items")
+    assert told.startswith("1 feed, 0 items, 0 new entries")
     assert f"no feed: {files[1]}" in told
     assert f"\n{files[2]} cannot be read: No such file" in told
     assert f"{files[0]}: 1 items without a usable link\n  → give --url" in told
@@ -218,6 +223,11 @@ def test_saved_feeds_that_are_none_are_named(veille, tmp_path):
         (["feeds", "parse", "/dev/null"], {}, "empty"),
         (["search", "titel:budget"], {}, "titel"),
         (["search", "x", "--topic", "ukraine-garantie"], {}, "did you mean ukraine-garanties-securite"),
+        (
+            ["search", "x OR NOT topic:ukraine-garantie"],
+            {},
+            "did you mean ukraine-garanties-securite",
+        ),
         (["show", "999999"], {}, "there is no article 999999"),
         (["runs", "show", "nothing"], {}, "there is no run nothing"),
         (["ingest", "--source", "nobody"], {}, "nobody"),

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from pipeline.cli import dossiers, ingesting, library, runs, searching, tools
+from pipeline.cli import dossiers, feeds, ingesting, library, pages, runs, searching, texts
 from pipeline.cli.console import error_console
 from pipeline.errors import Permanent, VeilleError
 from pipeline.logs import configure
@@ -25,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-feeds = typer.Typer(help="Look into feeds, or take saved ones.", no_args_is_help=True)
+saved_feeds = typer.Typer(help="Look into feeds, or take saved ones.", no_args_is_help=True)
 documents = typer.Typer(help="Take articles that are already text.", no_args_is_help=True)
 index = typer.Typer(help="The search index.", no_args_is_help=True)
 run_reports = typer.Typer(help="Runs and their reports.", invoke_without_command=True)
@@ -35,14 +35,14 @@ app.command()(ingesting.ingest)
 app.command()(ingesting.retry)
 app.command()(searching.search)
 app.command("show")(dossiers.show_article)
-app.command()(tools.extract)
-app.command()(tools.language)
-app.command()(tools.tag)
-app.command()(tools.compare)
-app.command()(tools.canonical)
-app.add_typer(feeds, name="feeds")
-feeds.command("parse")(tools.parse_feed)
-feeds.command("import")(ingesting.import_feeds)
+app.command()(pages.extract)
+app.command()(texts.language)
+app.command()(texts.tag)
+app.command()(texts.compare)
+app.command()(pages.canonical)
+app.add_typer(saved_feeds, name="feeds")
+saved_feeds.command("parse")(feeds.parse_feed)
+saved_feeds.command("import")(feeds.import_feeds)
 app.add_typer(documents, name="documents")
 documents.command("import")(ingesting.import_documents)
 app.command()(library.sources)

@@ -69,6 +69,11 @@ def table(title: str, *columns: str, right: Iterable[str] = ()) -> "Table":
     return made
 
 
+def counted(n: int, one: str, many: str) -> str:
+    """« 1 entry », « 2 entries »."""
+    return f"{n} {one if n == 1 else many}"
+
+
 def when(moment: datetime | None) -> str:
     """A time as people in France read it."""
     return moment.astimezone(PARIS).strftime("%d/%m/%Y %H:%M") if moment else ""

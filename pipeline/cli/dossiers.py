@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.cli import console as show
-from pipeline.cli.tools import Json
+from pipeline.cli.options import Json
 from pipeline.runtime import Runtime
 from pipeline.settings import from_environment
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.cli import console as show
-from pipeline.cli.tools import Json
+from pipeline.cli.options import Json
 from pipeline.runtime import Runtime
 from pipeline.settings import from_environment
 
@@ -58,7 +58,7 @@ def rebuild_index(json: Json = False) -> None:
     if json:
         show.emit({"documents": documents})
     else:
-        typer.echo(f"the index was rebuilt with {documents} documents")
+        typer.echo(f"the index was rebuilt with {show.counted(documents, 'document', 'documents')}")
 
 
 def check_index(json: Json = False) -> None:

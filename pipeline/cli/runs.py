@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli import console as show
-from pipeline.cli.tools import Json
+from pipeline.cli.options import Json
 from pipeline.model import Outcome, PageFate
 from pipeline.runtime import Runtime
 from pipeline.settings import from_environment
@@ -31,17 +31,24 @@ def list_runs(
         show.emit([show.plain(run) | {"discovered": n, "waiting": waiting} for run, n, waiting in found])
         return
     table = show.table(
-        "Runs", "run", "started", "finished", "discovered", "waiting", right=("discovered", "waiting")
+        "Runs",
+        *("no.", "started", "finished", "discovered", "waiting", "run"),
+        right=("no.", "discovered", "waiting"),
     )
     for run, discovered, waiting in found:
         table.add_row(
-            run.id, show.when(run.started_at), show.when(run.finished_at), str(discovered), str(waiting)
+            str(run.number),
+            show.when(run.started_at),
+            show.when(run.finished_at),
+            str(discovered),
+            str(waiting),
+            run.id,
         )
     show.console().print(table)
 
 
 def show_run(
-    run: Annotated[str, typer.Argument(help="A run's name; `last` for the newest.")] = "last",
+    run: Annotated[str, typer.Argument(help="A run's number or name; `last` for the newest.")] = "last",
     json: Json = False,
 ) -> None:
     """Show what a run did: every entry that it discovered, by what became of it."""
@@ -62,7 +69,7 @@ def print_report(report: Report, title: str = "") -> None:
     """The table of a run's outcomes, which adds up, and what deserves a look."""
     out = show.console()
     run = report.run
-    out.print(title or f"Run {run.id}", style="bold", highlight=False, markup=False)
+    out.print(title or f"Run {run.number}: {run.id}", style="bold", highlight=False, markup=False)
     asked = "polled live feeds" if run.polls else "polled no live feeds"
     out.print(f"{asked}: {run.reason}", style="dim", highlight=False, markup=False)
     if report.polls:
@@ -78,7 +85,8 @@ def print_report(report: Report, title: str = "") -> None:
     out.print(table)
     if not report.adds_up:
         out.print("these figures do not add up: please report it", style="bold red")
-    out.print(f"already known from earlier runs: {report.already_known}", highlight=False)
+    if len(report.runs) == 1:
+        out.print(f"already known from earlier runs: {report.already_known}", highlight=False)
     if report.read_again:
         said = ", ".join(f"{n} {outcome}" for outcome, n in report.read_again.items())
         out.print(f"pages read again: {said}", highlight=False, markup=False)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.cli import console as show
-from pipeline.cli.tools import Json
+from pipeline.cli.options import Json
 from pipeline.errors import ConfigError, NotFound
 from pipeline.runtime import Runtime
 from pipeline.settings import from_environment
@@ -35,13 +35,16 @@ def search(
     json: Json = False,
 ) -> None:
     """Search the articles."""
+    from pipeline.query import parse, values
     from pipeline.search import FACETS, Filters, Sort
 
     if since and until and since > until:
         raise ConfigError(f"--since {since} lies after --until {until}")
+    asked = [*(topic or ()), *values(parse(query), "topic")]
     with Runtime(from_environment()) as runtime:
+        _known(asked, _topics(runtime, asked), "topic")  # a misspelt one would find nothing, in silence
         filters = Filters(
-            topics=_known(topic, [rule.id for rule in runtime.rules], "topic"),
+            topics=tuple(topic or ()),
             publishers=_known(publisher, _publishers(runtime, publisher or []), "publisher"),
             languages=tuple(language or ()),
             since=_day(since),
@@ -66,7 +69,8 @@ def print_results(query: str, found: Any, *, offset: int = 0) -> None:
     from rich.text import Text
 
     out = show.console()
-    out.print(f"{found.total} articles for « {query} »", style="bold", highlight=False, markup=False)
+    articles = show.counted(found.total, "article", "articles")
+    out.print(f"{articles} for « {query} »", style="bold", highlight=False, markup=False)
     for number, result in enumerate(found.results, start=offset + 1):
         out.print(_marked(f"\n{number:>2}. ", result.title_marked, "bold"))
         topics_ = f" · {', '.join(result.topics)}" if result.topics else ""
@@ -94,6 +98,17 @@ def _marked(before: str, pieces: Any, style: str = "") -> Any:
     for piece in pieces:
         text.append(piece.text, style=f"{style} {MARK}" if piece.match else style)
     return text
+
+
+def _topics(runtime: Runtime, wanted: list[str]) -> list[str]:
+    """The topics there are rules for; for others, those that articles still carry as well."""
+    known = [rule.id for rule in runtime.rules]
+    if set(wanted) <= set(known):
+        return known
+    from pipeline.store import articles
+
+    with runtime.store.transaction("topics") as tx:
+        return known + sorted(articles.topic_counts(tx).keys() - set(known))
 
 
 def _publishers(runtime: Runtime, wanted: list[str]) -> list[str]:

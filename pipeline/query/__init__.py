@@ -38,6 +38,7 @@ from pipeline.query.tree import (
     Words,
     address,
     names,
+    values,
 )
 
 __all__ = [
@@ -61,4 +62,5 @@ __all__ = [
     "address",
     "names",
     "parse",
+    "values",
 ]

@@ -4,6 +4,7 @@ Reads no text of a query and knows no engine.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum, auto
@@ -136,6 +137,18 @@ class Not:
 
 
 Query: TypeAlias = Words | Value | Days | Numbers | Present | Everything | And | Or | Not
+
+
+def values(query: Query, field: str) -> Iterator[str]:
+    """The whole values that are asked of a field, prefixes left out."""
+    match query:
+        case And(parts) | Or(parts):
+            for part in parts:
+                yield from values(part, field)
+        case Not(part):
+            yield from values(part, field)
+        case Value(name, value, False) if name == field:
+            yield value
 
 
 def address(url: str) -> str:

@@ -4,6 +4,7 @@ A report is computed from the rows when it is read, never stored: it converges a
 always adds up: discovered = the sum of the outcomes + waiting.
 """
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -29,6 +30,7 @@ class Run:
     finished_at: datetime | None = None
     interval_start: datetime | None = None
     interval_end: datetime | None = None
+    number: int | None = None  # given by the store, in the order of their starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,19 @@ class Report:
     def polled_in_vain(self) -> bool:
         """Whether feeds were due and none of them answered with what it holds."""
         return bool(self.polls) and not self.polls.keys() & {"changed", "unchanged"}
+
+
+def fresh(
+    kind: str,
+    *,
+    polls: bool,
+    reason: str,
+    now: datetime,
+    interval: tuple[datetime | None, datetime | None] = (None, None),
+) -> Run:
+    """A run that was not started yet, named after its kind and its moment."""
+    name = f"{kind}/{now:%Y-%m-%dT%H:%M:%S.%f}Z"
+    return Run(name, kind, polls, reason, interval_start=interval[0], interval_end=interval[1])
 
 
 def start(tx: Transaction, run: Run, *, now: datetime) -> None:
@@ -94,7 +109,10 @@ def get(tx: Transaction, run_id: str) -> Run:
 
 
 def named(tx: Transaction, name: str) -> Run:
-    """The run with this name; `last` is the newest. Raises NotFound."""
+    """The run with this name or number; `last` is the newest. Raises NotFound."""
+    if re.fullmatch("[0-9]{1,18}", name):
+        row = tx.execute(SQL["numbered"], {"number": int(name)}).fetchone()
+        return _run(row) if row else get(tx, name)
     if name != "last":
         return get(tx, name)
     row = tx.execute(SQL["newest"]).fetchone()

@@ -16,6 +16,9 @@ update run set finished_at = %(now)s where id = %(id)s
 -- name: get
 select * from run where id = %(id)s
 
+-- name: numbered
+select * from run where number = %(number)s
+
 -- name: newest
 select * from run order by started_at desc, id desc limit 1
 

@@ -5,6 +5,7 @@ create sequence lease_token;
 -- A run of the pipeline. Its report is computed from the rows that name it, never stored.
 create table run (
     id             text primary key,
+    number         bigint not null unique generated always as identity, -- what people type
     kind           text not null,        -- scheduled, manual, backfill, command, import
     started_at     timestamptz not null,
     finished_at    timestamptz,

@@ -1,0 +1,32 @@
+"""What several commands take: their options and limits, and how times are typed."""
+
+from datetime import datetime, tzinfo
+from typing import Annotated
+
+import typer
+
+from pipeline.errors import Permanent, Unparsable
+
+Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
+Ndjson = Annotated[
+    bool, typer.Option("--ndjson", help="Read one JSON object a line on standard input, write one each.")
+]
+
+PAGE_CAP = 10 << 20  # bytes, as in `stages.fetch`; texts are shorter
+FEED_CAP = 15 << 20  # bytes, as in `stages.discover`
+NOWHERE = "https://feed.invalid/"  # where relative links of a saved feed lead, if its address is not given
+
+
+def given(value: str, what: str) -> str:
+    if not value:
+        raise Permanent(f"{what} is needed", hint="or --ndjson, to read many on standard input")
+    return value
+
+
+def moment(text: str, zone: tzinfo, what: str) -> datetime:
+    """The time that was typed, in `zone` if it names none. Raises Unparsable, which names `what` it is."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Unparsable(f"{what} is {text[:40]!r}; a time like 2024-01-26T11:00 is expected") from error
+    return found if found.tzinfo else found.replace(tzinfo=zone)
