@@ -41,8 +41,11 @@ def keys(runtime, kind):
 
 
 def poll(runtime, *items, number=0, publisher="courrier"):
-    """A capture of a feed with these (slug, guid) in it."""
-    found = tuple(FeedEntry(f"{COURRIER}/{slug}", f"{COURRIER}/{slug}", guid=guid) for slug, guid in items)
+    """A capture of a feed with these (slug, guid), or (slug, guid, title), in it."""
+    found = tuple(
+        FeedEntry(f"{COURRIER}/{slug}", f"{COURRIER}/{slug}", guid=guid, title="".join(title))
+        for slug, guid, *title in items
+    )
     discover.import_feed(
         runtime,
         "readings",
@@ -124,6 +127,15 @@ def test_a_guid_that_several_items_carry_at_once_is_no_name(runtime):
     assert [guid.partition(":")[2] for guid in keys(runtime, "guid")] == ["courrier-1003"]
 
 
+def test_the_address_of_a_feed_is_no_name_of_an_article(runtime):
+    """A feed of one item that gives its own address as the item's guid."""
+    for number, slug in enumerate("abc"):
+        poll(runtime, (slug, f"{COURRIER}/rss/une-2026.xml"), number=number)
+    settle(runtime, *(read(f"{COURRIER}/{slug}", prose(slug)) for slug in "abc"))
+
+    assert len(state.of(runtime)["documents"]) == 3
+
+
 def test_a_guid_that_moves_to_another_url_names_one_article(runtime):
     """As when a title is corrected, and the address with it."""
     poll(runtime, ("avant", "courrier-1001"))
@@ -138,6 +150,29 @@ def test_one_text_of_one_publisher_and_moment_is_one_article(runtime):
     settle(runtime, *(read(f"{COURRIER}/{slug}", text, title="Un titre") for slug in "ab"))
 
     assert list(state.of(runtime)["documents"]) == [f"{COURRIER}/a {COURRIER}/b"]
+
+
+def test_a_wall_before_articles_of_one_minute_does_not_make_them_one(runtime):
+    """Its text and title are the same for all, and none of them has that title."""
+    poll(runtime, ("pont", "", "Le pont rouvre"), ("ecole", "", "École fermée"), ("foire", "", "La foire"))
+    wall = prose("wall")
+    settle(
+        runtime,
+        *(read(f"{COURRIER}/{slug}", wall, title="Vos données") for slug in ("pont", "ecole", "foire")),
+    )
+    settle(runtime, read(f"{COURRIER}/pont", prose("pont"), title="Le pont rouvre"))
+
+    assert len(state.of(runtime)["documents"]) == 3
+
+
+def test_the_text_names_its_article_where_it_has_the_feed_s_title(runtime):
+    poll(runtime, ("pont", "", "Le pont rouvre"), ("le-pont", "", "DIRECT. Le pont rouvre"))
+    readings = (
+        read(f"{COURRIER}/{slug}", prose("pont"), title="Le pont rouvre") for slug in ("pont", "le-pont")
+    )
+    settle(runtime, *readings)
+
+    assert len(state.of(runtime)["documents"]) == 1
 
 
 def test_one_text_at_another_moment_or_elsewhere_is_a_copy(runtime):

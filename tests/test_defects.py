@@ -7,10 +7,10 @@ from line import run_line
 
 from pipeline import schedule, steps
 from pipeline.errors import Conflict, Transient, Unparsable
-from pipeline.model import Outcome, Stage
+from pipeline.model import Key, Outcome, Stage
 from pipeline.stages import deduplicate
 from pipeline.stages.defects import work_around
-from pipeline.store import entries, leases, runs
+from pipeline.store import articles, entries, leases, runs
 
 pytestmark = pytest.mark.slow
 
@@ -79,6 +79,49 @@ def test_it_gives_up_in_the_end_and_can_be_asked_for_again(read):
     steps.deduplicate(runtime, run)
 
     assert entry(runtime, poison)["stage"] == Stage.TAG
+
+
+def test_a_later_text_that_was_given_up_can_be_asked_for_again(read):
+    """The article stays as it was; the report names the entry, and `veille retry` takes it."""
+    runtime, run = read
+    for step in (steps.deduplicate, steps.tag):
+        step(runtime, run)
+    with runtime.store.transaction("look") as tx:
+        [poison] = tx.execute("select id from entry where outcome = 'new' order by id limit 1")
+        entries.requeue(tx, poison["id"], at=runtime.now())
+    for _ in range(len(schedule.RETRY) + 1):
+        token, rows = claim(runtime, now=runtime.now() + timedelta(days=2))
+        work_around(runtime, run, token, rows, stumbling(poison["id"]))
+    assert entry(runtime, poison["id"])["outcome"] == Outcome.NEW
+
+    with runtime.store.transaction("report") as tx:
+        [row] = [row for row in runs.report(tx, run).failures if row["gave_up"]]
+    with runtime.store.transaction("retry") as tx:
+        assert entries.retry(tx, urls=[row["url"]], now=runtime.now()) == 1
+    steps.deduplicate(runtime, run)
+
+    assert row["id"] == poison["id"]
+    assert entry(runtime, poison["id"])["stage"] == Stage.TAG
+
+
+def test_a_value_beyond_the_database_s_limits_is_that_entry_s(read):
+    """It would be beyond them each time: taken for a database that went away, it stopped all others."""
+    runtime, run = read
+    token, rows = claim(runtime)
+    poison = rows[3].id
+
+    def work(runtime, run, token, rows):
+        if poison in {row.id for row in rows}:
+            with runtime.store.transaction("key") as tx:
+                key = "".join(chr(0x4E00 + n * 7 % 20_000) for n in range(6_000))
+                article = articles.create(tx, publisher="", url="", first_seen=runtime.now())
+                articles.give_keys(tx, article, [Key("text", key)])
+        deduplicate.work(runtime, run, token, rows)
+
+    work_around(runtime, run, token, rows, work)
+
+    assert entry(runtime, poison)["stage"] == Stage.DEDUPLICATE
+    assert {entry(runtime, row.id)["stage"] for row in rows if row.id != poison} == {Stage.TAG}
 
 
 def test_what_may_pass_is_not_set_aside(read):

@@ -114,7 +114,8 @@ def _print_reasons(report: Report) -> None:
         said = f"{row['outcome'] or 'waiting'} ({row['page_fate']}): {row['url']}: {row['reason']}"
         out.print(said, style="dim", highlight=False, markup=False, soft_wrap=True)
     final = (PageFate.GONE, PageFate.ADDRESS_REFUSED)
-    if any(row["outcome"] == Outcome.FAILED and row["page_fate"] not in final for row in report.failures):
+    again = (row["outcome"] == Outcome.FAILED and row["page_fate"] not in final for row in report.failures)
+    if any(again) or any(row["gave_up"] for row in report.failures):
         for run in report.runs:
             out.print(f"  → veille retry --run {run}", highlight=False, markup=False, soft_wrap=True)
 

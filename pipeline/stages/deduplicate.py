@@ -23,6 +23,7 @@ from pipeline.store.entries import EntryRow, RevisionRow
 BATCH = 50  # entries a lock: about 1 ms each; the 400th of a series with one text, two to three times that
 TEXT_KEY_CHARACTERS = 600  # shorter texts recur (horoscopes, notices) without being one article
 GUID_AT_MOST = 500  # characters
+FEED_ADDRESS = re.compile(r"\.(?:xml|rss|rdf|atom)(?:[?#].*)?$", re.IGNORECASE)
 WITHIN = timedelta(days=30)  # what copies was published so near: weather and horoscopes recur for years
 
 log = logging.getLogger(__name__)
@@ -76,11 +77,11 @@ def _keys(runtime: Runtime, tx: Transaction, row: EntryRow) -> set[Key]:
     All its texts count, not the latest alone: which of them were there when the stage came by is chance.
     """
     keys = {Key("url", row.canonical_url), *_keys_of(runtime, row.url)}
-    keys |= {Key("guid", f"{feed}:{guid}") for feed, guid in entries.guids(tx, row.id) if _names_one(guid)}
+    said = entries.said(tx, row.id)
+    keys |= {Key("guid", f"{feed.feed_id}:{feed.guid}") for feed in said if _names_one(feed.guid)}
     for told in entries.told(tx, row.id, at_least=TEXT_KEY_CHARACTERS):
         keys |= _keys_told(runtime, told.url, row.url)
-        if told.digest is not None:
-            # With the moment of publication: a wall of consent has one text for every article behind it.
+        if told.digest is not None and _is_titled(told.title, [feed.title for feed in said]):
             published = told.published.astimezone(UTC).isoformat() if told.published else ""
             keys.add(Key("text", f"{row.publisher}:{published}:{told.digest}"))
     return keys
@@ -106,9 +107,17 @@ def _keys_of(runtime: Runtime, url: str) -> set[Key]:
     return set(urls.keys(url, runtime.catalogue.publisher_of(host)))
 
 
+def _is_titled(title: str, said: Sequence[str]) -> bool:
+    """Whether a text's title is the article's, as feeds say it; true where none speaks of the article.
+
+    A wall of consent or a notice of maintenance has one text and title for every article behind it.
+    """
+    return not said or any(fingerprints.one_title(title, other) for other in said)
+
+
 def _names_one(guid: str) -> bool:
     """Whether a guid can be the name of one article: broken feeds repeat a word or their own address."""
-    return len(guid) <= GUID_AT_MOST and re.search(r"\d{4}", guid) is not None
+    return len(guid) <= GUID_AT_MOST and bool(re.search(r"\d{4}", guid)) and not FEED_ADDRESS.search(guid)
 
 
 def _refresh(runtime: Runtime, tx: Transaction, article: int, orphans: set[int]) -> set[int]:

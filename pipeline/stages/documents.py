@@ -17,6 +17,7 @@ from pipeline.store import Transaction, entries, hosts
 
 BATCH = 200
 ENGINE = "import"
+PUBLISHER_AT_MOST = 200  # characters; it is part of keys, and an index of PostgreSQL holds 2 700 bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ def parse(line: bytes) -> Finished:
         raise Unparsable(f"url and text are needed; empty: {', '.join(empty)}")
     if held := [name for name, value in fields.items() if "\0" in value]:
         raise Unparsable(f"U+0000 is no character of a text; found in: {', '.join(held)}")
+    if len(fields["publisher"]) > PUBLISHER_AT_MOST:
+        raise Unparsable(f"publisher has more than {PUBLISHER_AT_MOST} characters")
     published = parse_date(fields["published"])
     if fields["published"].strip() and not published:
         raise Unparsable(f"published holds no date: {fields['published'][:40]!r}")

@@ -74,10 +74,20 @@ class RevisionRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What a feed says of an entry's identity; the guid is empty where it says none, or one of several."""
+
+    feed_id: int
+    guid: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """What one text of an entry says of its identity."""
 
     url: str  # that the page gives as its own
+    title: str
     published: datetime | None
     digest: str | None  # None: the text is not full, or short
 
@@ -244,9 +254,9 @@ def article_of(tx: Transaction, entry_id: int) -> int:
     return int(row["article_id"])
 
 
-def guids(tx: Transaction, entry_id: int) -> list[tuple[int, str]]:
-    """The entry's guid in each feed: (feed id, guid)."""
-    return [(row["feed_id"], row["guid"]) for row in tx.execute(SQL["guids"], {"entry": entry_id})]
+def said(tx: Transaction, entry_id: int) -> list[Said]:
+    """What each feed says of the entry's identity."""
+    return [Said(**row) for row in tx.execute(SQL["said"], {"entry": entry_id})]
 
 
 def latest_revision(tx: Transaction, entry_id: int) -> RevisionRow | None:
@@ -312,7 +322,7 @@ def requeue(tx: Transaction, entry_id: int, *, at: datetime) -> None:
 
 
 def retry(tx: Transaction, *, run: str = "", urls: Sequence[str] = (), now: datetime) -> int:
-    """Let entries that failed, those of the run or at these URLs, start again; return how many."""
+    """Let entries that gave up, those of the run or at these URLs, start again; return how many."""
     return tx.execute(SQL["retry"], {"run": run, "urls": list(urls), "now": now}).rowcount
 
 

@@ -81,11 +81,11 @@ limit 1
 -- name: article_of
 select article_id from entry where id = %(entry)s
 
--- name: guids
-select feed_id, guid from sighting where entry_id = %(entry)s and guid <> ''
+-- name: said
+select feed_id, guid, title from sighting where entry_id = %(entry)s
 
 -- name: told
-select distinct url, published,
+select distinct url, title, published,
     case when completeness = 'full' and length(text) >= %(at_least)s then digest end as digest
 from revision where entry_id = %(entry)s
 
@@ -126,8 +126,10 @@ select id, revision, article_id from entry where canonical_url = %(canonical_url
 update entry set stage = 'deduplicate', due_at = %(at)s, lease_token = null, lease_until = null where id = %(id)s
 
 -- name: retry
--- An entry whose text is known goes on from there. It waits again, and its run's report says so.
+-- An entry whose text is known goes on from there. It waits again, and its run's report says so. One that has an
+-- outcome and attempts gave up on a later text.
 update entry set stage = case when revision > 0 then 'deduplicate' else 'fetch' end, outcome = null, due_at = %(now)s,
     attempts = 0, priority = 1, reason = 'asked for again'
-where id in (select id from entry where outcome = 'failed' and (run_id = %(run)s or canonical_url = any(%(urls)s))
+where id in (select id from entry where (outcome = 'failed' or stage = 'done' and attempts > 0)
+               and (run_id = %(run)s or canonical_url = any(%(urls)s))
              order by id for update)

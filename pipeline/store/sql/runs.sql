@@ -65,7 +65,7 @@ order by feed.url
 
 -- name: failures
 -- What deserves a look: what could be tried again comes first.
-select id, url, outcome, page_fate, reason from entry
+select id, url, outcome, page_fate, reason, stage = 'done' and attempts > 0 as gave_up from entry
 where run_id = any(%(ids)s) and (outcome = 'failed' or reason <> '')
   and outcome is distinct from 'not_french'
 order by outcome = 'failed' desc nulls last, page_fate = 'gone', outcome, url limit %(limit)s
