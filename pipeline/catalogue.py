@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pipeline import yamlfile
 from pipeline.errors import NotFound, Unparsable
-from pipeline.urls import canonical, keys
+from pipeline.urls import canonical, keys, split_host
 from pipeline.yamlfile import FieldPath, Problem
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Catalogue:
 
 def _names(host: str) -> Iterator[str]:
     """A host's name and those above it: sport.gazette.fr, gazette.fr, fr."""
-    name = host.lower().partition(":")[0].rstrip(".")
+    name = split_host(host)[0].lower().rstrip(".")
     while name:
         yield name
         name = name.partition(".")[2]

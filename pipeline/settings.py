@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import ConfigError
+from pipeline.urls import split_host
 from pipeline.web.addresses import parse_allowed
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,8 +39,8 @@ class Settings:
 
     def allows(self, host: str) -> bool:
         """Whether VEILLE_ALLOW_HOSTS lists this host ("name:port", or "name" for a standard port)."""
-        name, _, port = host.partition(":")
-        ports = {int(port)} if port else {80, 443}
+        name, port = split_host(host)
+        ports = {port} if port else {80, 443}
         return any((name, number) in self.allow_hosts for number in ports)
 
     @property

@@ -74,6 +74,7 @@ _URL = re.compile(r"(https?):[/\\]{2}([^/\\?]+)([^?]*)(?:\?(.*))?", re.IGNORECAS
 _AUTHORITY = re.compile(r"(?:.*@)?(\[[0-9a-f:.]+\]|[^:@\[\]]+)(?::([0-9]{0,5}))?", re.IGNORECASE | re.DOTALL)
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 _ADDRESS = re.compile(r"\[.*|(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")  # a host whose last label is a number is IPv4
+_PLACE = re.compile(r"(?:\[(?P<address>[^\[\]]*)\]|(?P<name>[^:\[\]]*))(?::(?P<port>\d+))?")
 _EDGES = "".join(map(chr, range(0x21))) + "\x7f\x85\xa0\u200b\u2028\u2029\ufeff"
 _BREAKS = str.maketrans(dict.fromkeys("\t\n\r"))
 _PORTS = {"http": 80, "https": 443}
@@ -139,6 +140,14 @@ def host_of(url: str) -> str:
     """
     _, host, port, _, _ = _split(url)
     return f"{host}:{port}" if port else host
+
+
+def split_host(host: str) -> tuple[str, int | None]:
+    """The name and port of a host as `host_of` gives it; an IPv6 literal without its brackets."""
+    found = _PLACE.fullmatch(host)
+    if found is None:
+        raise Unparsable(f"{host[:80]!r} is no host")
+    return found["address"] or found["name"], int(found["port"]) if found["port"] else None
 
 
 def _origin(scheme: str, host: str, port: int | None) -> str:

@@ -228,6 +228,7 @@ def test_saved_feeds_that_are_none_are_named(veille, tmp_path):
             {},
             "did you mean ukraine-garanties-securite",
         ),
+        (["language", "a.txt", "--ndjson"], {}, "takes no file and no --json"),
         (["show", "999999"], {}, "there is no article 999999"),
         (["runs", "show", "nothing"], {}, "there is no run nothing"),
         (["ingest", "--source", "nobody"], {}, "nobody"),

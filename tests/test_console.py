@@ -146,13 +146,14 @@ def test_a_stream_that_does_not_work_is_one_message(redirection, said):
 
 
 @pytest.mark.slow
-def test_nobody_listens_any_more():
+@pytest.mark.parametrize("arguments", [("compare", "--ndjson"), ("doctor",), ("doctor", "--json")])
+def test_nobody_listens_any_more(arguments):
     """`veille … | head -1`: the code of SIGPIPE, and silence."""
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "wb") as stdout:
         done = subprocess.run(
-            [*VEILLE, "compare", "--ndjson"], input=PAIR, stdout=stdout, stderr=subprocess.PIPE, check=False
+            [*VEILLE, *arguments], input=PAIR, stdout=stdout, stderr=subprocess.PIPE, check=False
         )
 
     assert (done.returncode, done.stderr) == (141, b"")
@@ -160,6 +161,7 @@ def test_nobody_listens_any_more():
 
 def reported(fate="full", outcome="new", polls=()):
     row = {"url": "https://exemple.fr/a", "outcome": outcome, "page_fate": fate, "reason": "HTTP 410"}
+    row["gave_up"] = False
     run = Run("command/1", "command", polls=True, reason="the run is for now")
     return Report(run, (run.id,), 1, {outcome: 1}, 0, {fate: 1}, 0, {}, dict(polls), 0, {}, failures=[row])
 

@@ -28,3 +28,23 @@ def test_choices_may_be_in_capitals_or_empty():
     assert (found.log, found.log_level) == ("json", "debug")
     found = from_environment({"VEILLE_LOG": "", "VEILLE_LOG_LEVEL": ""})
     assert (found.log, found.log_level) == ("", "info")
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("press.localhost:8080", True),
+        ("press.localhost:80", False),
+        ("other.localhost", True),
+        ("[::1]:8080", True),
+        ("[::1]", False),
+        ("[2606:4700::1111]", False),
+    ],
+)
+def test_a_host_is_allowed_with_its_port(host, allowed):
+    """A host as URLs have it, an address of IPv6 in its brackets."""
+    settings = from_environment(
+        {"VEILLE_ALLOW_HOSTS": "press.localhost:8080, other.localhost:80 [0:0::1]:8080"}
+    )
+
+    assert settings.allows(host) is allowed

@@ -27,16 +27,16 @@ ASK_EVERY = 0.5  # seconds: a look at the store costs a millisecond
 
 def console() -> "Console":
     """Standard output."""
-    from rich.console import Console
+    from pipeline.cli.terminal import Terminal
 
-    return Console()
+    return Terminal()
 
 
 def error_console() -> "Console":
     """Standard error."""
-    from rich.console import Console
+    from pipeline.cli.terminal import Terminal
 
-    return Console(stderr=True)
+    return Terminal(stderr=True)
 
 
 def emit(value: object) -> None:

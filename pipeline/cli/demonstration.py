@@ -26,6 +26,7 @@ from pipeline.settings import ROOT, from_environment
 from pipeline.stages import index
 from pipeline.store import articles, runs
 from pipeline.store.runs import Report
+from pipeline.web.addresses import parse_allowed
 
 EDITIONS = 2  # one article is revised between them
 GAP_SECONDS = 0.05  # the newsroom is ours: it need not be spared
@@ -46,7 +47,7 @@ def play(*, as_json: bool) -> None:
             config=home / "config",
             archive=home / "archive",
             database_url="",
-            allow_hosts=frozenset(_pairs(newsroom.hosts)),
+            allow_hosts=parse_allowed(" ".join(newsroom.hosts)),
             host_gap_seconds=GAP_SECONDS,
         )
         newsroom.write_config(settings.config)
@@ -230,12 +231,6 @@ def _next(home: Path, article: str) -> Iterator[str]:
     yield f"export VEILLE_HOME={shlex.quote(_short(home))}"
     for arguments in (f"search {shlex.quote(QUERY)} --facets", f"show {article}", "runs show last", "status"):
         yield f"{shlex.quote(_short(Path(sys.argv[0])))} {arguments}"
-
-
-def _pairs(hosts: tuple[str, ...]) -> Iterator[tuple[str, int]]:
-    for host in hosts:
-        name, _, port = host.rpartition(":")
-        yield name, int(port)
 
 
 def _short(path: Path) -> str:

@@ -12,7 +12,7 @@ import typer
 
 from pipeline.cli import console as show
 from pipeline.cli import lines
-from pipeline.cli.options import FEED_CAP, NOWHERE, Json, Ndjson, given, moment
+from pipeline.cli.options import FEED_CAP, NOWHERE, Json, Ndjson, alone, given, moment
 from pipeline.errors import ConfigError, Permanent
 from pipeline.model import Feed
 from pipeline.runtime import Runtime
@@ -45,6 +45,7 @@ def parse_feed(
             return _feed(feed)
 
         if ndjson:
+            alone(path, url, json)
             lines.answer(work)
             return
         found = work({"path": given(path, "a file"), "url": url})

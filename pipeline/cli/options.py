@@ -17,6 +17,12 @@ FEED_CAP = 15 << 20  # bytes, as in `stages.discover`
 NOWHERE = "https://feed.invalid/"  # where relative links of a saved feed lead, if its address is not given
 
 
+def alone(*others: object) -> None:
+    """Refuse what `--ndjson` would leave out in silence: it reads standard input, and writes a line each."""
+    if any(others):
+        raise Permanent("--ndjson reads standard input and writes NDJSON; it takes no file and no --json")
+
+
 def given(value: str, what: str) -> str:
     if not value:
         raise Permanent(f"{what} is needed", hint="or --ndjson, to read many on standard input")

@@ -12,7 +12,7 @@ import typer
 
 from pipeline.cli import console as show
 from pipeline.cli import lines
-from pipeline.cli.options import PAGE_CAP, Json, Ndjson, given, moment
+from pipeline.cli.options import PAGE_CAP, Json, Ndjson, alone, given, moment
 from pipeline.errors import NotFound, Unparsable
 from pipeline.model import Article, Claims
 from pipeline.runtime import Runtime
@@ -36,6 +36,7 @@ def extract(
     """
     with Runtime(from_environment()) as runtime:
         if ndjson:
+            alone(source, json)
             lines.answer(lambda record: _extract_line(runtime, record), abreast=runtime.workers.count)
             return
         page = _page(runtime, given(source, "a file or a URL"))
@@ -70,6 +71,7 @@ def canonical(
         return {"url": form, "keys": [f"{key.kind}:{key.value}" for key in urls.keys(address, publisher)]}
 
     if ndjson:
+        alone(url, json)
         lines.answer(work)
         return
     found = work({"url": given(url, "a URL")})

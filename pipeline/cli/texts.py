@@ -9,7 +9,7 @@ import typer
 
 from pipeline.cli import console as show
 from pipeline.cli import lines
-from pipeline.cli.options import PAGE_CAP, Json, Ndjson, given
+from pipeline.cli.options import PAGE_CAP, Json, Ndjson, alone, given
 from pipeline.errors import Unparsable
 from pipeline.runtime import Runtime
 from pipeline.settings import from_environment
@@ -25,6 +25,7 @@ def language(
     NDJSON in: {"text"}.
     """
     if ndjson:
+        alone(source, json)
         lines.answer(lambda record: _language(lines.text(record, "text")))
         return
     found = _language(_text(given(source, "a text file")))
@@ -56,6 +57,7 @@ def tag(
         }
 
     if ndjson:
+        alone(source, json)
         lines.answer(work)
         return
     title, text = _titled(given(source, "a text file"))
@@ -87,6 +89,7 @@ def compare(
         )
 
     if ndjson:
+        alone(first, second, json)
         lines.answer(work)
         return
     sides = [
