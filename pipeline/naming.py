@@ -12,9 +12,8 @@ from pipeline.errors import Unparsable
 from pipeline.urls import canonical
 
 VERSION = re.compile(r"(?:/(?:_?amp|print|imprimer|page[/-]?\d{1,3})/?|\.amp)+$", re.IGNORECASE)
-PROGRAM = re.compile(
-    r"\.(?:php\d?|aspx?|jspx?|cgi|pl|do)$", re.IGNORECASE
-)  # /article.php?id=12 is not /article.php
+# /article.php?id=12 is not /article.php
+PROGRAM = re.compile(r"\.(?:php\d?|aspx?|jspx?|cgi|pl|do)$", re.IGNORECASE)
 LONG_NUMBER = re.compile(r"\d{5,}")  # an article's; four digits are a year's
 REGISTERED = re.compile(r"[^.]+\.(?:(?:co|com|net|org|gov|gouv|ac|asso|presse)\.[a-z]{2}|[^.]+)$")
 

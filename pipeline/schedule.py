@@ -1,4 +1,4 @@
-"""When things are due: retries, the next reading of a page, the back-off of a feed. *Pure.*
+"""When things are due: polls, retries, the next reading of a page, the back-off of a feed. *Pure.*
 
 Does not know the clock: every function takes the time.
 """
@@ -16,11 +16,21 @@ LIVE_AT_MOST = timedelta(hours=48)
 # Seven attempts over about 1.4 days: a publisher's bad night is survived, a dead page does not wait for ever.
 RETRY = tuple(timedelta(minutes=m) for m in (1, 5, 30, 120, 480, 1440))
 ROBOTS_FINAL_AFTER = timedelta(days=7)
-FEED_BACKOFF_AT_MOST = timedelta(
-    hours=20
-)  # well below a day: a daily run that starts a little early asks all the same
+# Well below a day: a daily run that starts a little early asks all the same
+FEED_BACKOFF_AT_MOST = timedelta(hours=20)
 
 _LIVE = re.compile(r"^\W*(en\s+)?direct\b|/(live|en-direct|direct)/", re.IGNORECASE)
+
+
+def polls(kind: str, interval_end: datetime | None, *, now: datetime) -> tuple[bool, str]:
+    """Whether such a run asks live feeds, and why: asked for an old day, they would answer with today."""
+    if kind == "backfill":
+        return False, "a backfill does not ask live feeds, which would answer with today"
+    if interval_end is None:
+        return True, "the run is for now"
+    if now - interval_end < timedelta(hours=24):
+        return True, "its interval ended less than 24 hours ago"
+    return False, f"its interval ended on {interval_end:%Y-%m-%d}: live feeds no longer speak of it"
 
 
 def is_live(claims: Claims, url: str) -> bool:

@@ -1,18 +1,20 @@
-"""The way of an article, drawn: which stage follows which. The only place where the arrows are.
+"""The steps of a run, in their order, as Airflow's tasks and the command line call them.
 
-    discover ──▶ FETCH ──▶ EXTRACT ──▶ DEDUPLICATE ──▶ TAG ──▶ index
+    discover ──▶ FETCH ──▶ EXTRACT ──▶ DEDUPLICATE ──▶ TAG ──▶ index ──▶ report
 
-Airflow's tasks and the command line call these functions; each may be repeated, run twice at once or die at
-any moment. Does nothing itself: `stages` does.
+Each may be repeated, run twice at once or die at any moment. A stage sends each entry on by itself, along
+these arrows or at once to DONE; a step works through whatever is due in its stage. Works on no entry itself:
+`stages` does.
 """
 
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from pipeline.errors import Conflict, VeilleError
+from pipeline import schedule
+from pipeline.errors import VeilleError
 from pipeline.model import Stage
 from pipeline.runtime import Runtime
 from pipeline.stages import deduplicate as deduplicating
@@ -20,9 +22,9 @@ from pipeline.stages import discover as discovering
 from pipeline.stages import extract as extracting
 from pipeline.stages import fetch as fetching
 from pipeline.stages import index as indexing
+from pipeline.stages import runner
 from pipeline.stages import tag as tagging
-from pipeline.stages.defects import Work, work_around
-from pipeline.store import entries, feeds, leases, outbox, runs
+from pipeline.store import entries, feeds, outbox, runs
 from pipeline.store.runs import Report, Run
 
 Watch = Callable[[str, Callable[[], int]], AbstractContextManager[object]]
@@ -39,20 +41,9 @@ def begin(runtime: Runtime, run: str, kind: str, interval: tuple[datetime | None
 
     Whether it asks live feeds follows from its kind and from the end of its data interval.
     """
-    asks, reason = polls(kind, interval[1], now=runtime.now())
+    asks, reason = schedule.polls(kind, interval[1], now=runtime.now())
     start(runtime, Run(run, kind, asks, reason, interval_start=interval[0], interval_end=interval[1]))
     discover(runtime, run)
-
-
-def polls(kind: str, interval_end: datetime | None, *, now: datetime) -> tuple[bool, str]:
-    """Whether such a run asks live feeds, and why: asked for an old day, they would answer with today."""
-    if kind == "backfill":
-        return False, "a backfill asks the sources of history, not live feeds"
-    if interval_end is None:
-        return True, "the run is for now"
-    if now - interval_end < timedelta(hours=24):
-        return True, "its interval ended less than 24 hours ago"
-    return False, f"its interval ended on {interval_end:%Y-%m-%d}: live feeds no longer speak of it"
 
 
 def discover(runtime: Runtime, run: str, *, urls: Sequence[str] | None = None) -> None:
@@ -76,19 +67,19 @@ def fetch(runtime: Runtime, run: str, *, shard: int = 0, shards: int = 1) -> Non
 def extract(runtime: Runtime, run: str) -> None:
     """Read all pages that wait for it."""
     with _timed(runtime, run, "extract"):
-        _drain(runtime, run, Stage.EXTRACT, extracting.work, extracting.BATCH)
+        runner.drain(runtime, run, Stage.EXTRACT, extracting.work, extracting.BATCH)
 
 
 def deduplicate(runtime: Runtime, run: str) -> None:
     """Compare all articles that wait for it."""
     with _timed(runtime, run, "deduplicate"):
-        _drain(runtime, run, Stage.DEDUPLICATE, deduplicating.work, deduplicating.BATCH)
+        runner.drain(runtime, run, Stage.DEDUPLICATE, deduplicating.work, deduplicating.BATCH)
 
 
 def tag(runtime: Runtime, run: str) -> None:
     """Tag all articles that wait for it."""
     with _timed(runtime, run, "tag"):
-        _drain(runtime, run, Stage.TAG, tagging.work, tagging.BATCH)
+        runner.drain(runtime, run, Stage.TAG, tagging.work, tagging.BATCH)
 
 
 def index(runtime: Runtime, run: str) -> int:
@@ -167,28 +158,3 @@ def _timed(runtime: Runtime, run: str, step: str) -> Iterator[None]:
 def _note_seconds(runtime: Runtime, run: str, step: str, started: float) -> None:
     with runtime.store.transaction("timing") as tx:
         runs.add_seconds(tx, run, step, time.monotonic() - started)
-
-
-def _drain(runtime: Runtime, run: str, stage: Stage, work: Work, batch: int) -> None:
-    """Do the stage's work until nothing is due in it.
-
-    Rows that another worker holds are waited for: it finishes them, or they are taken over when its lease
-    ends.
-    """
-    store = runtime.store
-    while True:
-        with store.transaction("claim") as tx:
-            token = leases.new_token(tx)
-            rows = entries.claim(
-                tx, stage, token=token, lease=store.lease_seconds, now=runtime.now(), limit=batch
-            )
-        if rows:
-            # What is undone after a conflict is free to be claimed again.
-            with contextlib.suppress(Conflict), runtime.keeper.keep(token):
-                work_around(runtime, run, token, rows, work)
-            continue
-        with store.transaction("pending") as tx:
-            left = entries.pending(tx, [stage], now=runtime.now())
-        if not left.held and not left.free:
-            return
-        time.sleep(min(0.25, left.seconds or 0.25))

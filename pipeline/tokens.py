@@ -93,9 +93,8 @@ _WORD = re.compile(
     re.VERBOSE,
 )
 _APOSTROPHE = re.compile(rf"[{_APOSTROPHES}]")
-_GROUPING = re.compile(
-    rf"[{_SPACES}]|(?<!^0)\.(?=\d{{3}}(?:\.|$))"
-)  # 10 000 and 10.000 are 10000; 49.3 stays
+# 10 000 and 10.000 are 10000; 49.3 stays
+_GROUPING = re.compile(rf"[{_SPACES}]|(?<!^0)\.(?=\d{{3}}(?:\.|$))")
 _FOLDED = str.maketrans(
     {"œ": "oe", "æ": "ae", "ß": "ss", "ø": "o", "ł": "l", "đ": "d", "ı": "i", "\u00ad": None}
 )

@@ -8,7 +8,7 @@ from line import run_line
 from pipeline import schedule, steps
 from pipeline.errors import Conflict, Transient, Unparsable
 from pipeline.model import Key, Outcome, Stage
-from pipeline.stages import deduplicate
+from pipeline.stages import deduplicate, runner
 from pipeline.stages.defects import work_around
 from pipeline.store import articles, entries, leases, runs
 
@@ -165,7 +165,7 @@ def test_a_deadlock_is_begun_again(read):
             raise Conflict("the database asked to try again")
         deduplicate.work(runtime, run, token, rows)
 
-    steps._drain(runtime, run, Stage.DEDUPLICATE, work, 100)
+    runner.drain(runtime, run, Stage.DEDUPLICATE, work, 100)
 
     with runtime.store.transaction("look") as tx:
         assert not entries.pending(tx, [Stage.DEDUPLICATE], now=runtime.now()).free

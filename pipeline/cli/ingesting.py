@@ -130,7 +130,7 @@ def _chosen(runtime: Runtime, feeds: list[str], sources: list[str]) -> list[str]
 
 
 def _run_of(runtime: Runtime, day: str) -> Run:
-    from pipeline import steps
+    from pipeline import schedule
 
     if not day:
         return runs.fresh("command", polls=True, reason="the run is for now", now=runtime.now())
@@ -142,5 +142,5 @@ def _run_of(runtime: Runtime, day: str) -> Run:
         raise ConfigError(f"{day} has not come yet", hint="leave --day out to work for now")
     start = datetime.combine(wanted, time(), show.PARIS).astimezone(UTC)
     end = datetime.combine(wanted + timedelta(days=1), time(), show.PARIS).astimezone(UTC)
-    polls, reason = steps.polls("command", end, now=runtime.now())
+    polls, reason = schedule.polls("command", end, now=runtime.now())
     return runs.fresh("command", polls=polls, reason=reason, interval=(start, end), now=runtime.now())

@@ -29,9 +29,8 @@ PIECES = 1_000  # text nodes read of one element: an unclosed h1 holds the whole
 
 ALIKE = 0.4  # share of common words from which two titles of a page are the same title
 LONG_NAME = 5  # letters from which a site's name is recognised inside a longer one (« Le Figaro Santé »)
-NAME_SHARE = (
-    0.5  # that it must fill of the longer one: « Le Monde entier regarde » is not the name of Le Monde
-)
+# That it must fill of the longer one: « Le Monde entier regarde » is not the name of Le Monde
+NAME_SHARE = 0.5
 NAME = range(2, 61)  # characters of an author
 NAME_WORDS = 6
 

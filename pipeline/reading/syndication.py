@@ -19,9 +19,8 @@ from pipeline.reading.charsets import decode
 # feedparser needs 30 to 80 µs for each tag or entity of a broken feed: beyond these, 10 s would not do.
 LONGEST_FOR_AUTHORITY = 3_000_000  # characters
 MOST_FOR_AUTHORITY = 80_000  # tags and entities
-LONGEST_WORD = (
-    300  # characters; feedparser seeks e-mail addresses in quadratic time: 800 000 take > 5 minutes
-)
+# Characters; feedparser seeks e-mail addresses in quadratic time: 800 000 take > 5 minutes
+LONGEST_WORD = 300
 MOST_READ = 100_000  # items, which take 3 s; a feed of 15 MB can have two million
 
 

@@ -1,4 +1,4 @@
-"""The stages, one a file: what is done with an entry that is due, and what is written of it.
+"""The stages, one a file: what is done with an entry that is due, what is written of it, where it goes next.
 
-They do not know which stage comes before or after in a run; `pipeline.steps` draws the arrows.
+They do not know runs and their steps: `pipeline.steps` does.
 """

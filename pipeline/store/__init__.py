@@ -1,8 +1,9 @@
 """The store: PostgreSQL, which holds the truth.
 
-Takes full responsibility for the queries: they are named, in `sql/`, and nobody else writes any.
-`Store` gives transactions; the modules beside it hold the statements by noun: `runs`, `feeds`, `hosts`,
-`entries`, `articles`, `outbox`. Does not decide anything: `steps` does.
+Takes full responsibility for the queries: they are named, in `sql/`, and nobody else writes any, apart from
+the locks, schema and databases of `Store` and `embedded`, which stand where they are used. `Store` gives
+transactions; the modules beside it hold the statements by noun: `runs`, `feeds`, `hosts`, `entries`,
+`articles`, `outbox`. Does not decide anything: `steps` does.
 """
 
 import contextlib
