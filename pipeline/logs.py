@@ -4,14 +4,18 @@ The settings choose: `text` or `json` on standard error; by default a file in th
 stays quiet. Does not log anything itself.
 """
 
+import contextlib
 import logging
 import sys
 from datetime import UTC, datetime
 from logging.handlers import WatchedFileHandler
+from pathlib import Path
 
 import orjson
 
 from pipeline.settings import Settings
+
+LOG_BYTES = 20 << 20  # about a month of 300 feeds; one older file is kept
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -43,7 +47,9 @@ def configure(settings: Settings) -> None:
     if not settings.log:
         try:
             settings.home.mkdir(parents=True, exist_ok=True)
-            handler = WatchedFileHandler(settings.home / "veille.log", encoding="utf-8")
+            path = settings.home / "veille.log"
+            turn(path)
+            handler = WatchedFileHandler(path, encoding="utf-8")
         except OSError:  # a home that cannot be written is reported by whoever needs it
             handler = logging.NullHandler()
     handler.setFormatter(_Json() if settings.log == "json" else _Text())
@@ -53,6 +59,13 @@ def configure(settings: Settings) -> None:
     logger.handlers = [handler]
     logger.setLevel(settings.log_level.upper())
     logger.propagate = False
+
+
+def turn(path: Path) -> None:
+    """Begin a new file where the old one is long; other processes go on in the new one as well."""
+    with contextlib.suppress(FileNotFoundError):
+        if path.stat().st_size > LOG_BYTES:
+            path.replace(path.with_suffix(".log.1"))
 
 
 def _extras(record: logging.LogRecord) -> dict[str, object]:

@@ -123,6 +123,16 @@ def test_the_same_text_again_changes_nothing(runtime):
 
 
 @pytest.mark.slow
+def test_a_date_put_right_is_no_revision(runtime):
+    """The article has the new one, in the index too."""
+    settle(runtime, documents.parse(line()), documents.parse(line(published="2026-02-03")))
+    found = state.of(runtime)
+
+    assert [number for _, number, _ in found["revisions"]] == [1]
+    assert found["documents"][f"{GAZETTE}/pont"]["published"].date().isoformat() == "2026-02-02"
+
+
+@pytest.mark.slow
 def test_another_text_is_a_revision(runtime):
     """The latest is the article's; the earlier one is kept."""
     settle(runtime, documents.parse(line()), documents.parse(line(text=f"{FRENCH} Le maire s'en félicite.")))

@@ -20,6 +20,7 @@ from pipeline.cli import console as show
 from pipeline.cli.runs import print_report
 from pipeline.cli.searching import print_results
 from pipeline.errors import Transient
+from pipeline.logs import turn
 from pipeline.newsroom.server import Newsroom
 from pipeline.runtime import Runtime
 from pipeline.settings import ROOT, from_environment
@@ -131,6 +132,7 @@ def _airflow_does(arguments: str, environment: dict[str, str], holding: tuple[in
     """Run a command of Airflow, its output into the log; it does not outlive us."""
     log = Path(environment["AIRFLOW_HOME"]) / "demo.log"
     hint = f"see the end of {log}, then run the demo again"
+    turn(log)
     with log.open("ab") as output:
         process = subprocess.Popen(
             [

@@ -111,6 +111,8 @@ def import_feeds(
     saved_at = moment(at, show.PARIS, "--at") if at else None
     rows = []
     with Runtime(from_environment()) as runtime:
+        if saved_at and saved_at > runtime.now():
+            raise ConfigError(f"--at {at} has not come yet")
         run = runs.fresh("import", polls=False, reason="saved feeds were imported", now=runtime.now())
         steps.start(runtime, run)
         with show.progress("importing feeds", len(files)) as advance:
@@ -163,7 +165,8 @@ def _import_feed(runtime: Runtime, run: str, path: Path, url: str, at: datetime 
     assert isinstance(feed, Feed)
     led = tuple(entry for entry in feed.entries if not entry.url.startswith(NOWHERE))
     feed = replace(feed, entries=led, without_link=feed.without_link + len(feed.entries) - len(led))
-    saved_at = at or datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    # A clock that was wrong once must not make an entry due in ten years.
+    saved_at = at or min(datetime.fromtimestamp(path.stat().st_mtime, UTC), runtime.now())
     discover.import_feed(runtime, run, url or f"{NOWHERE}{path.name}", body, feed, at=saved_at)
     return row | {"items": len(feed.entries), "without_link": feed.without_link, "broken": feed.broken}
 

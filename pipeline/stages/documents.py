@@ -65,7 +65,7 @@ def parse(line: bytes) -> Finished:
 
 
 def take(runtime: Runtime, run: str, batch: Sequence[Finished]) -> None:
-    """Write these articles; offering one again with the same text changes nothing."""
+    """Write these articles; offering one again with the same text and date changes nothing."""
     now = runtime.now()
     with runtime.store.transaction("documents") as tx:
         for finished in sorted(batch, key=lambda finished: finished.canonical_url):
@@ -90,9 +90,11 @@ def _take(runtime: Runtime, tx: Transaction, run: str, finished: Finished, now: 
     article = replace(finished.article, published=published, date_suspect=suspect)
     digest = fingerprints.digest(article.title, f"{article.lead}\n{article.text}")
     latest = entries.latest_revision(tx, entry_id)
-    if latest and latest.digest == digest:
+    same = latest is not None and latest.digest == digest
+    if latest and same and (latest.article.published == published or latest.article.date_suspect and suspect):
         return
-    entries.save_revision(tx, entry_id, revision + 1, article, digest=digest, page_id=None, read_at=now)
+    number = revision if same else revision + 1  # the same text with its date put right is no revision
+    entries.save_revision(tx, entry_id, number, article, digest=digest, page_id=None, read_at=now)
     if belongs or runtime.catalogue.admits(publisher, article.language):
         entries.requeue(tx, entry_id, at=now)
     elif latest is None:
