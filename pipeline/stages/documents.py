@@ -91,12 +91,10 @@ def _take(runtime: Runtime, tx: Transaction, run: str, finished: Finished, now: 
     digest = fingerprints.digest(article.title, f"{article.lead}\n{article.text}")
     latest = entries.latest_revision(tx, entry_id)
     same = latest is not None and latest.digest == digest
-    if (
-        latest
-        and same
-        and (latest.article.published == published or (latest.article.date_suspect and suspect))
-    ):
-        return
+    if latest and same:
+        before = latest.article
+        if before.published == published or (before.date_suspect and suspect):
+            return
     number = revision if same else revision + 1  # the same text with its date put right is no revision
     entries.save_revision(tx, entry_id, number, article, digest=digest, page_id=None, read_at=now)
     if belongs or runtime.catalogue.admits(publisher, article.language):
