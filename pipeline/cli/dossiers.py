@@ -9,6 +9,7 @@ import typer
 
 from pipeline.cli import console as show
 from pipeline.cli.options import Json
+from pipeline.cli.texts import print_topic
 from pipeline.runtime import Runtime
 from pipeline.settings import from_environment
 
@@ -42,12 +43,7 @@ def _print_dossier(found: Any) -> None:
     out.print(Text(article.text))
     out.print()
     for tag in found.tags:
-        out.print(
-            Text(f"topic {tag.topic}: score {tag.score:g}, confidence {tag.confidence:.2f}", style="bold")
-        )
-        for hit in tag.hits:
-            points = f"{hit.points:+.2f}" if hit.points else "needed"
-            out.print(Text(f"  {points}  {hit.field}: {hit.term}  « {hit.sentence} »"))
+        print_topic(f"topic {tag.topic}", tag.score, tag.confidence, tag.hits)
     for row in found.copies:
         original = "copied from" if row["id"] == found.copy_of else "shares text with"
         said = f"{original} {row['publisher']} {row['id']}: {row['title']}"

@@ -3,6 +3,7 @@
 Needs no store, and keeps nothing.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from pipeline.cli import console as show
 from pipeline.cli import lines
 from pipeline.cli.options import PAGE_CAP, Json, Ndjson, alone, given
 from pipeline.errors import Unparsable
+from pipeline.model import Hit
 from pipeline.runtime import Runtime
 from pipeline.settings import from_environment
 
@@ -47,9 +49,11 @@ def tag(
     runtime = Runtime(from_environment())
     tagger = runtime.tagger
 
-    def work(record: dict[str, Any]) -> dict[str, object]:
+    def work(record: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
         fields = [lines.text(record, name, "") for name in ("title", "lead", "text")]
-        topics = tagger.tag(*fields, language=lines.text(record, "language", "fr"))
+        topics = sorted(
+            tagger.tag(*fields, language=lines.text(record, "language", "fr")), key=lambda tag: -tag.score
+        )
         return {
             "topics": [
                 {"id": t.topic, "score": t.score, "confidence": t.confidence, "hits": t.hits} for t in topics
@@ -61,11 +65,14 @@ def tag(
         lines.answer(work)
         return
     title, text = _titled(given(source, "a text file"))
-    found = show.plain(work({"title": title, "text": text}))
+    found = work({"title": title, "text": text})
     if json:
         show.emit(found)
-    else:
-        _print_topics(found["topics"])
+        return
+    if not found["topics"]:
+        typer.echo("no topic")
+    for topic in found["topics"]:
+        print_topic(topic["id"], topic["score"], topic["confidence"], topic["hits"])
 
 
 def compare(
@@ -134,11 +141,11 @@ def _language(text: str) -> dict[str, object]:
     return {"language": code, "confidence": confidence}
 
 
-def _print_topics(topics: list[dict[str, Any]]) -> None:
-    if not topics:
-        typer.echo("no topic")
-    for topic in topics:
-        typer.echo(f"{topic['id']}  score {topic['score']:g}, confidence {topic['confidence']:.2f}")
-        for hit in topic["hits"]:
-            points = f"{hit['points']:+.2f}" if hit["points"] else "needed"
-            typer.echo(f"  {points}  {hit['field']}: {hit['term']}  « {hit['sentence']} »")
+def print_topic(name: str, score: float, confidence: float, hits: Sequence[Hit]) -> None:
+    """A topic that a text carries, with every hit that made it so."""
+    out = show.console()
+    out.print(f"{name}: score {score:g}, confidence {confidence:.2f}", style="bold", highlight=False)
+    for hit in hits:
+        points = f"{hit.points:+.2f}" if hit.points else "needed"
+        said = f"  {points}  {hit.field}: {hit.term}  « {hit.sentence} »"
+        out.print(said, highlight=False, markup=False)
