@@ -4,7 +4,6 @@ Does not change articles. Documents are read at their current version after they
 and struck from the outbox only if that version is still the current one: what was saved meanwhile stays.
 """
 
-import itertools
 import logging
 import time
 from collections.abc import Iterator
@@ -18,27 +17,22 @@ from pipeline.store import INDEX, REBUILD, articles, leases, outbox
 BATCH = 500  # documents a commit of the index
 HOLD_SECONDS = 5.0  # the longest that one writer keeps the others waiting
 WAIT_SECONDS = 30.0
+LOOK_SECONDS = 0.25  # between two looks at what other writers hold
 REBUILD_SECONDS = 6 * 3600.0  # 1 million documents take about an hour of one core
 
 log = logging.getLogger(__name__)
 
 
 def drain(runtime: Runtime, run: str) -> int:
-    """Write all dirty documents, for everybody; return how many.
+    """Write all dirty documents, for everybody, until none waits; return how many.
 
+    What another writer holds is waited for: it writes it, or it died and its lease ends.
     Raises Busy if the index is not free within WAIT_SECONDS.
     """
     written = 0
-    while True:
+    while _anything_free(runtime):
         with runtime.store.session_lock(INDEX, wait_seconds=WAIT_SECONDS):
-            ends = time.monotonic() + HOLD_SECONDS
-            batches = itertools.takewhile(bool, (_write_batch(runtime) for _ in itertools.count()))
-            for size in batches:
-                written += size
-                if time.monotonic() > ends:
-                    break
-            else:
-                break
+            written += _write_for_a_while(runtime)
     if written:
         log.info("indexed", extra={"run": run, "documents": written})
     return written
@@ -117,6 +111,26 @@ def differences(runtime: Runtime) -> dict[str, list[str]]:
             id_ for id_ in stored.keys() & held.keys() - waiting if stored[id_] != held[id_]
         ),
     }
+
+
+def _anything_free(runtime: Runtime) -> bool:
+    """Whether documents are free to be written, once those that others hold are free or done."""
+    while True:
+        with runtime.store.transaction("pending") as tx:
+            left = outbox.pending(tx, now=runtime.now())
+        if left.free or not left.held:
+            return left.free > 0
+        time.sleep(min(LOOK_SECONDS, left.seconds or LOOK_SECONDS))
+
+
+def _write_for_a_while(runtime: Runtime) -> int:
+    """Write batches, under the index's lock, until none is left or others have waited long enough."""
+    written, ends = 0, time.monotonic() + HOLD_SECONDS
+    while size := _write_batch(runtime):
+        written += size
+        if time.monotonic() > ends:
+            break
+    return written
 
 
 def _write_batch(runtime: Runtime) -> int:

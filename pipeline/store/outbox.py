@@ -6,6 +6,7 @@ Does not hold the documents: whoever writes them reads them at their current ver
 from datetime import datetime
 
 from pipeline.store import Transaction
+from pipeline.store.entries import Pending
 from pipeline.store.sql import load
 
 SQL = load("outbox")
@@ -15,6 +16,13 @@ def claim(tx: Transaction, *, token: int, lease: float, now: datetime, limit: in
     """Lease up to `limit` dirty articles, those that wait longest first."""
     values = {"token": token, "lease": lease, "now": now, "limit": limit}
     return [row["article_id"] for row in tx.execute(SQL["claim"], values)]
+
+
+def pending(tx: Transaction, *, now: datetime) -> Pending:
+    """How many dirty documents are free to be claimed, and how many a writer holds."""
+    row = tx.execute(SQL["pending"], {"now": now}).fetchone()
+    assert row
+    return Pending(row["free"], row["held"], max(0.0, row["seconds"] or 0.0))
 
 
 def acknowledge(tx: Transaction, written: dict[int, int]) -> None:

@@ -9,6 +9,14 @@ update outbox set lease_token = %(token)s, lease_until = clock_timestamp() + mak
 from free where outbox.article_id = free.article_id
 returning outbox.article_id
 
+-- name: pending
+-- How much is free, how much is held, and when the first lease ends.
+select count(*) filter (where free) as free, count(*) filter (where not free) as held,
+    extract(epoch from min(lease_until) filter (where not free) - clock_timestamp())::float8 as seconds
+from (
+    select lease_until, lease_until is null or lease_until < clock_timestamp() as free from outbox
+    where due_at <= %(now)s) as due
+
 -- name: acknowledge
 -- Only what was written: a document saved again meanwhile stays dirty.
 delete from outbox where article_id in (

@@ -1,0 +1,79 @@
+"""The last stage: what was saved comes into the index, whoever dies over it, and what does not is named."""
+
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+from offspring import VEILLE
+from readings import COURRIER, GAZETTE, opened, prose, read, settle
+
+from pipeline.stages import index
+from pipeline.store import articles, leases, outbox
+
+
+@pytest.fixture
+def runtime(open_runtime, tmp_path):
+    """A library of two articles, both in the index."""
+    opened_ = opened(open_runtime, tmp_path)
+    settle(opened_, read(f"{GAZETTE}/pont", prose("pont")), read(f"{COURRIER}/bal", prose("bal")))
+    return opened_
+
+
+def saved_again(runtime):
+    """All documents changed; the index has not heard of it."""
+    with runtime.store.transaction("touch") as tx:
+        ids = articles.all_ids(tx, after=0, limit=10)
+        articles.touch(tx, ids, now=runtime.now())
+    return ids
+
+
+def claimed(runtime, lease):
+    """A writer claimed all that waits, for so many seconds, and read it; it does no more by itself."""
+    with runtime.store.transaction("claim") as tx:
+        token = leases.new_token(tx)
+        ids = outbox.claim(tx, token=token, lease=lease, now=runtime.now(), limit=10)
+        living, _ = articles.documents(tx, ids, runtime.catalogue)
+    return living
+
+
+def test_what_a_dead_writer_held_is_written_by_the_next(runtime):
+    """Its lease is waited for: a run that ended before would succeed without the documents."""
+    ids = saved_again(runtime)
+    assert len(claimed(runtime, lease=1)) == len(ids) == 2
+
+    assert index.drain(runtime, "next") == 2
+
+    assert set(runtime.index.versions().values()) == {max(runtime.index.versions().values())}
+    assert not any(index.differences(runtime).values())
+
+
+@pytest.mark.slow
+@pytest.mark.crash
+def test_an_import_that_was_killed_over_the_index_is_found_after_the_next_run(
+    runtime, tmp_path, database_url
+):
+    """The documents were claimed and read when the process died."""
+    file = tmp_path / "articles.ndjson"
+    text = "Le conseil municipal a voté mardi la réfection de la halle, fermée depuis l'hiver dernier."
+    file.write_text(json.dumps({"url": f"{GAZETTE}/halle", "title": "La halle", "text": text}))
+    environment = {
+        "VEILLE_HOME": str(tmp_path / "home"),
+        "VEILLE_CONFIG": str(tmp_path / "config"),
+        "VEILLE_DATABASE_URL": database_url,
+        "VEILLE_LEASE_SECONDS": "12",  # longer than the next run takes to come so far
+    }
+    killed = subprocess.run(
+        [*VEILLE, "documents", "import", str(file)],
+        env=os.environ | environment | {"VEILLE_FAILPOINT": "after_commit_read"},
+        capture_output=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert runtime.index.count() == 2
+
+    done = subprocess.run([*VEILLE, "ingest"], env=os.environ | environment, capture_output=True, check=False)
+
+    assert done.returncode == 0, done.stderr.decode()
+    assert runtime.index.count() == 3
