@@ -77,3 +77,20 @@ def test_an_import_that_was_killed_over_the_index_is_found_after_the_next_run(
 
     assert done.returncode == 0, done.stderr.decode()
     assert runtime.index.count() == 3
+
+
+def refused(runtime, documents):
+    with runtime.store.transaction("refuse") as tx:
+        outbox.quarantine(tx, {int(d.id): (d.version, "too long a word") for d in documents})
+
+
+def test_a_document_that_was_corrected_while_it_was_refused_is_written(runtime):
+    """The refusal is of the version that was read; the other document stays refused."""
+    ids = saved_again(runtime)
+    read_before = claimed(runtime, lease=0)
+    with runtime.store.transaction("correct") as tx:
+        articles.touch(tx, ids[:1], now=runtime.now())
+    refused(runtime, read_before)
+
+    assert index.drain(runtime, "next") == 1
+    assert index.differences(runtime)["refused"] == [str(ids[1])]

@@ -6,12 +6,13 @@ and struck from the outbox only if that version is still the current one: what w
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pipeline import failpoints, search
 from pipeline.errors import NotFound
 from pipeline.model import Document
 from pipeline.runtime import Runtime
+from pipeline.search import Refusal
 from pipeline.store import INDEX, REBUILD, articles, leases, outbox
 
 BATCH = 500  # documents a commit of the index
@@ -144,11 +145,18 @@ def _write_batch(runtime: Runtime) -> int:
     with runtime.keeper.keep(token):
         with store.transaction("read") as tx:
             living, dead = articles.documents(tx, ids, runtime.catalogue)
-        refused = {refusal.id: refusal.reason for refusal in runtime.index.put(living)}
+        refused = runtime.index.put(living)
         runtime.index.delete([str(id_) for id_, _ in dead])
         failpoints.reach("after_index_write")
-        with store.transaction("acknowledge") as tx:
-            outbox.quarantine(tx, {int(id_): reason for id_, reason in refused.items()})
-            taken = {int(document.id): document.version for document in living if document.id not in refused}
-            outbox.acknowledge(tx, taken | dict(dead))
+        _acknowledge(
+            runtime, dict(dead) | {int(document.id): document.version for document in living}, refused
+        )
     return len(ids)
+
+
+def _acknowledge(runtime: Runtime, versions: dict[int, int], refused: Sequence[Refusal]) -> None:
+    """Strike what was written at these versions, and keep what the engine refused."""
+    reasons = {int(refusal.id): refusal.reason for refusal in refused}
+    with runtime.store.transaction("acknowledge") as tx:
+        outbox.quarantine(tx, {id_: (versions[id_], reason) for id_, reason in reasons.items()})
+        outbox.acknowledge(tx, {id_: versions[id_] for id_ in versions.keys() - reasons.keys()})

@@ -52,7 +52,11 @@ def offer_again(tx: Transaction) -> None:
     tx.execute(SQL["offer_again"])
 
 
-def quarantine(tx: Transaction, refused: dict[int, str]) -> None:
-    """Keep these, with the engine's reason, until the document changes."""
-    if refused:
-        tx.execute(SQL["quarantine"], {"ids": list(refused), "reasons": list(refused.values())})
+def quarantine(tx: Transaction, refused: dict[int, tuple[int, str]]) -> None:
+    """Keep these, each refused at a version with the engine's reason, until the document changes.
+
+    One that was saved again meanwhile stays as dirty as it is.
+    """
+    versions, reasons = zip(*refused.values(), strict=True) if refused else ((), ())
+    values = {"ids": list(refused), "versions": list(versions), "reasons": list(reasons)}
+    tx.execute(SQL["quarantine"], values)

@@ -32,8 +32,13 @@ select article_id from outbox
 
 -- name: quarantine
 -- The engine will never take these as they are; a new version of the document tries again.
-update outbox set due_at = 'infinity', reason = t.reason, attempts = attempts + 1
-from unnest(%(ids)s::bigint[], %(reasons)s::text[]) as t (id, reason) where article_id = t.id
+update outbox set due_at = 'infinity', reason = said, attempts = attempts + 1
+from (
+    select article_id as id, said from outbox
+    join unnest(%(ids)s::bigint[], %(versions)s::bigint[], %(reasons)s::text[]) as refused (id, v, said)
+        on article_id = id and version = v
+    order by article_id for update of outbox) as still
+where article_id = still.id
 
 -- name: refused
 select article_id, reason from outbox where due_at = 'infinity'
