@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from pipeline.errors import VeilleError
@@ -99,14 +100,21 @@ def _index(runtime: Runtime) -> Check:
     from pipeline.stages import index
 
     try:
-        count = runtime.index.count()
+        figures = index.figures(runtime)
     except NotFound as error:
         return Check("index", "warning", str(error), "veille ingest makes it, or veille index rebuild")
-    wrong = {what: len(ids) for what, ids in index.differences(runtime).items() if ids}
-    if wrong:
-        said = ", ".join(f"{number} {what}" for what, number in wrong.items())
-        return Check("index", "failed", f"{count} documents, {said}", "veille index rebuild")
-    return Check("index", "ok", f"{count} documents, as in the store")
+    found = f"{figures.held} documents"
+    if figures.refused:
+        found += f", {figures.refused} refused"
+    if figures.waiting:
+        found += f", {figures.waiting} waiting, the oldest for {timedelta(seconds=round(figures.oldest))}"
+    if not figures.explained:
+        return Check("index", "failed", f"{found}; the store has {figures.stored}", "veille index rebuild")
+    if figures.refused:
+        return Check("index", "failed", found, "veille index check names them")
+    if figures.waiting:
+        return Check("index", "warning", found, "veille ingest")
+    return Check("index", "ok", f"{found}, as many as in the store")
 
 
 def _short(path: Path) -> str:

@@ -63,7 +63,7 @@ def collect(runtime: Runtime) -> Status:
         feed_row = tx.execute(SQL["feeds"], values).fetchone() or {}
         library = tx.execute(SQL["articles"]).fetchone() or {}
         waiting = tx.execute(SQL["oldest_waiting"]).fetchone() or {}
-        dirty, oldest = outbox.size(tx)
+        dirty = outbox.size(tx)
         return Status(
             feeds={"in the catalogue": len(urls), **feed_row},
             outcomes={row["outcome"]: row["n"] for row in tx.execute(SQL["outcomes"])},
@@ -71,8 +71,8 @@ def collect(runtime: Runtime) -> Status:
             oldest_waiting=_age(waiting.get("oldest"), now),
             articles=library["indexed"],
             copies=library["copies"],
-            outbox=dirty,
-            outbox_age=_age(oldest, now),
+            outbox=dirty.waiting,
+            outbox_age=dirty.age(now),
             seconds={row["step"]: row["seconds"] for row in tx.execute(SQL["seconds"])},
             silent_feeds=feeds.silent(tx, urls, since=now - SILENT_AFTER),
         )

@@ -139,7 +139,7 @@ def _feeds_left(runtime: Runtime, run: str, urls: Sequence[str] | None) -> int:
 
 def _dirty(runtime: Runtime) -> int:
     with runtime.store.transaction("left") as tx:
-        return outbox.size(tx)[0]
+        return outbox.size(tx).waiting
 
 
 @contextlib.contextmanager

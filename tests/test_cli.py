@@ -128,9 +128,11 @@ def test_a_run_and_what_can_be_asked_of_it(veille, first_edition):
     assert all(check["state"] != "failed" for check in answer(veille("doctor", "--json")))
     assert answer(veille("index", "check", "--json")) == {
         "refused": [],
+        "waiting": [],
         "missing": [],
         "left over": [],
         "another version": [],
+        "oldest_waiting": 0.0,
     }
     assert answer(veille("index", "rebuild", "--json"))["documents"] == status["articles"]
     assert answer(veille("retry", "--run", "last", "--json")) == {"entries": 2}

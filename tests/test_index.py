@@ -9,6 +9,8 @@ import pytest
 from offspring import VEILLE
 from readings import COURRIER, GAZETTE, opened, prose, read, settle
 
+from pipeline.checkup import all_checks
+from pipeline.search.tantivy import TantivyIndex
 from pipeline.stages import index
 from pipeline.store import articles, leases, outbox
 
@@ -94,3 +96,97 @@ def test_a_document_that_was_corrected_while_it_was_refused_is_written(runtime):
 
     assert index.drain(runtime, "next") == 1
     assert index.differences(runtime)["refused"] == [str(ids[1])]
+
+
+def doctor(runtime):
+    [check] = [check for check in all_checks(runtime) if check.what == "index"]
+    return check.state, check.found, check.hint
+
+
+def test_what_waits_is_named_and_is_not_equal(runtime):
+    """With its number and age, and with the command that writes it."""
+    assert doctor(runtime) == ("ok", "2 documents, as many as in the store", "")
+    ids = saved_again(runtime)
+    claimed(runtime, lease=0)
+    with runtime.store.transaction("age") as tx:
+        tx.execute("update outbox set queued_at = queued_at - interval '2 hours'")
+
+    assert index.differences(runtime)["waiting"] == [str(id_) for id_ in ids]
+    state, found, hint = doctor(runtime)
+    assert state == "warning"
+    assert found.startswith("2 documents, 2 waiting, the oldest for 2:00:0")
+    assert hint == "veille ingest"
+
+    index.drain(runtime, "next")
+    assert not any(index.differences(runtime).values())
+    assert doctor(runtime)[0] == "ok"
+
+
+def test_the_doctor_sees_lost_and_refused_documents(runtime):
+    """In figures alone; what waits explains as many as it counts."""
+    ids = saved_again(runtime)
+    runtime.index.delete([str(ids[0])])
+    assert doctor(runtime)[0] == "warning"
+    index.drain(runtime, "next")
+
+    runtime.index.delete([str(ids[0])])
+    assert doctor(runtime) == ("failed", "1 documents; the store has 2", "veille index rebuild")
+
+    index.rebuild(runtime)
+    saved_again(runtime)
+    refused(runtime, claimed(runtime, lease=0)[:1])
+    index.drain(runtime, "next")
+    assert doctor(runtime) == ("failed", "2 documents, 1 refused", "veille index check names them")
+
+
+class Disturbed(TantivyIndex):
+    """Once, right after the versions were read, somebody else writes."""
+
+    def __init__(self, folder, disturb):
+        super().__init__(folder)
+        self.disturb = disturb
+
+    def versions(self):
+        found = super().versions()
+        disturb, self.disturb = self.disturb, lambda: None
+        disturb()
+        return found
+
+
+def test_what_is_written_while_it_is_compared_is_no_difference(runtime):
+    """Between the reading of the index and that of the store all documents get a new version."""
+
+    def write():
+        saved_again(runtime)
+        index.drain(runtime, "other")
+
+    lost, _ = sorted(runtime.index.versions())
+    runtime.index = Disturbed(runtime.settings.home / "index", write)
+    assert not any(index.differences(runtime).values())
+
+    runtime.index.delete([lost])
+    assert index.differences(runtime)["missing"] == [lost]
+
+
+@pytest.mark.slow
+def test_the_check_fails_over_what_waits(runtime, tmp_path, database_url):
+    """For people and for programs."""
+    ids = saved_again(runtime)
+    environment = {
+        "VEILLE_HOME": str(tmp_path / "home"),
+        "VEILLE_CONFIG": str(tmp_path / "config"),
+        "VEILLE_DATABASE_URL": database_url,
+    }
+    told, asked = (
+        subprocess.run(
+            [*VEILLE, "index", "check", *how], env=os.environ | environment, capture_output=True, check=False
+        )
+        for how in ([], ["--json"])
+    )
+
+    assert told.returncode == asked.returncode == 1
+    assert b"waiting: 2, the oldest for 0:00:" in told.stdout
+    assert told.stdout.endswith("→ veille ingest\n".encode())
+    said = json.loads(asked.stdout)
+    assert said["waiting"] == [str(id_) for id_ in ids]
+    assert said["oldest_waiting"] > 0

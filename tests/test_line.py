@@ -116,7 +116,7 @@ def test_a_document_that_the_engine_refused_is_named_and_offered_again(runtime, 
     id_ = next(iter(runtime.index.versions()))
     with runtime.store.transaction("refuse") as tx:
         articles.touch(tx, [int(id_)], now=runtime.now())
-        outbox.quarantine(tx, {int(id_): (articles.versions(tx)[id_], "too long a word")})
+        outbox.quarantine(tx, {int(id_): (dict(articles.versions(tx))[id_], "too long a word")})
     index.drain(runtime, "a run")
     assert index.differences(runtime)["refused"] == [id_]
 

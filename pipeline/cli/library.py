@@ -1,6 +1,7 @@
 """The library as a whole: what it watches, what it holds, how it is, and its index. Decides nothing."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
@@ -62,20 +63,27 @@ def rebuild_index(json: Json = False) -> None:
 
 
 def check_index(json: Json = False) -> None:
-    """Compare the search index with the store."""
+    """Compare every document of the search index with the store."""
     from pipeline.stages import index
 
     with Runtime(from_environment()) as runtime:
         found = index.differences(runtime)
+        oldest = index.figures(runtime).oldest if found["waiting"] else 0.0
     if json:
-        show.emit(found)
+        show.emit(found | {"oldest_waiting": oldest})
     elif any(found.values()):
-        for what, ids in found.items():
-            typer.echo(f"{what}: {len(ids)}  {' '.join(ids[:10])}".rstrip())
-        typer.echo("  → veille index rebuild")
+        _print_differences(found, oldest)
     else:
         typer.echo("the index holds what the store holds")
     raise typer.Exit(1 if any(found.values()) else 0)
+
+
+def _print_differences(found: dict[str, list[str]], oldest: float) -> None:
+    for what, ids in found.items():
+        age = f", the oldest for {timedelta(seconds=round(oldest))}" if ids and what == "waiting" else ""
+        typer.echo(f"{what}: {len(ids)}{age}  {' '.join(ids[:10])}".rstrip())
+    only_waits = not any(ids for what, ids in found.items() if what != "waiting")
+    typer.echo("  → veille ingest" if only_waits else "  → veille index rebuild")
 
 
 def status(

@@ -7,6 +7,8 @@ and struck from the outbox only if that version is still the current one: what w
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from pipeline import failpoints, search
 from pipeline.errors import NotFound
@@ -21,7 +23,34 @@ WAIT_SECONDS = 30.0
 LOOK_SECONDS = 0.25  # between two looks at what other writers hold
 REBUILD_SECONDS = 6 * 3600.0  # 1 million documents take about an hour of one core
 
+DIFFERENCES = ("refused", "waiting", "missing", "left over", "another version")
+
 log = logging.getLogger(__name__)
+
+
+class Difference(NamedTuple):
+    """A document that is not in the index as it is in the store."""
+
+    kind: str  # one of DIFFERENCES
+    id: str
+    stored: int | None = None  # the versions, where they matter
+    held: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How many documents the index holds and the store has, and what waits between them."""
+
+    held: int
+    stored: int
+    waiting: int
+    oldest: float  # seconds that the oldest of them has waited
+    refused: int
+
+    @property
+    def explained(self) -> bool:
+        """Whether the two numbers differ by no more than what waits or was refused."""
+        return abs(self.held - self.stored) <= self.waiting + self.refused
 
 
 def drain(runtime: Runtime, run: str) -> int:
@@ -94,24 +123,40 @@ def _rebuild(runtime: Runtime) -> int:
 
 
 def differences(runtime: Runtime) -> dict[str, list[str]]:
-    """How the index differs from the store: ids that it refused, that are missing, left over, or of another
-    version.
+    """How the index differs from the store: ids that it refused, that wait to be written, that are missing,
+    left over, or of another version.
 
-    What still waits in the outbox is no difference.
+    Compares every document. What others write meanwhile is none: whatever is found is looked at again.
     """
-    with runtime.store.transaction("check") as tx:
-        stored = articles.versions(tx)
-        waiting = outbox.waiting(tx)
-        refused = outbox.refused(tx)
-    held = runtime.index.versions()
+    found = _compared(runtime)
+    if found:
+        found &= _compared(runtime)
     return {
-        "refused": sorted(refused),
-        "missing": sorted(stored.keys() - held.keys() - waiting),
-        "left over": sorted(held.keys() - stored.keys() - waiting),
-        "another version": sorted(
-            id_ for id_ in stored.keys() & held.keys() - waiting if stored[id_] != held[id_]
-        ),
+        kind: sorted(difference.id for difference in found if difference.kind == kind) for kind in DIFFERENCES
     }
+
+
+def figures(runtime: Runtime) -> Figures:
+    """The index and the store in figures that cost little, however large they are. Raises NotFound."""
+    with runtime.store.transaction("figures") as tx:
+        stored, dirty = articles.count(tx), outbox.size(tx)
+    return Figures(runtime.index.count(), stored, dirty.waiting, dirty.age(runtime.now()), dirty.refused)
+
+
+def _compared(runtime: Runtime) -> set[Difference]:
+    held = runtime.index.versions()
+    found = set()
+    with runtime.store.transaction("check") as tx:
+        refused, waiting = outbox.refused(tx), outbox.waiting(tx)
+        found |= {Difference("refused", id_) for id_ in refused}
+        found |= {Difference("waiting", id_) for id_ in waiting}
+        for id_, version in articles.versions(tx):
+            here = held.pop(id_, None)
+            if here != version and id_ not in waiting and id_ not in refused:
+                kind = "missing" if here is None else "another version"
+                found.add(Difference(kind, id_, version, here))
+    found |= {Difference("left over", id_, None, held[id_]) for id_ in held.keys() - waiting - refused.keys()}
+    return found
 
 
 def _anything_free(runtime: Runtime) -> bool:

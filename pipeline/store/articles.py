@@ -230,9 +230,19 @@ def all_ids(tx: Transaction, *, after: int, limit: int) -> list[int]:
     return [row["id"] for row in tx.execute(SQL["next_ids"], {"after": after, "limit": limit})]
 
 
-def versions(tx: Transaction) -> dict[str, int]:
-    """The version of every document that belongs into the index."""
-    return {str(row["id"]): row["version"] for row in tx.execute(SQL["versions"])}
+def count(tx: Transaction) -> int:
+    """How many articles belong into the index."""
+    row = tx.execute(SQL["count"]).fetchone()
+    assert row
+    return int(row["n"])
+
+
+def versions(tx: Transaction) -> Iterator[tuple[str, int]]:
+    """Id and version of every document that belongs into the index, some thousands at a time."""
+    with tx.cursor(name="versions") as cursor:
+        cursor.itersize = 10_000
+        for row in cursor.execute(SQL["versions"]):
+            yield str(row["id"]), row["version"]
 
 
 def groups(tx: Transaction, limit: int) -> Iterator[dict[str, Any]]:

@@ -3,6 +3,7 @@
 Does not hold the documents: whoever writes them reads them at their current version first.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from pipeline.store import Transaction
@@ -10,6 +11,19 @@ from pipeline.store.entries import Pending
 from pipeline.store.sql import load
 
 SQL = load("outbox")
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How many documents wait to be written, since when the oldest, and how many the engine refused."""
+
+    waiting: int
+    oldest: datetime | None
+    refused: int
+
+    def age(self, now: datetime) -> float:
+        """For how many seconds the oldest has waited."""
+        return max(0.0, (now - self.oldest).total_seconds()) if self.oldest else 0.0
 
 
 def claim(tx: Transaction, *, token: int, lease: float, now: datetime, limit: int) -> list[int]:
@@ -30,15 +44,15 @@ def acknowledge(tx: Transaction, written: dict[int, int]) -> None:
     tx.execute(SQL["acknowledge"], {"ids": list(written), "versions": list(written.values())})
 
 
-def size(tx: Transaction) -> tuple[int, datetime | None]:
-    """How many documents are dirty, and since when the oldest is."""
+def size(tx: Transaction) -> Size:
+    """How many documents the outbox holds."""
     row = tx.execute(SQL["size"]).fetchone()
     assert row
-    return row["n"], row["oldest"]
+    return Size(**row)
 
 
 def waiting(tx: Transaction) -> set[str]:
-    """The ids of all dirty documents."""
+    """The ids of the documents that wait to be written."""
     return {str(row["article_id"]) for row in tx.execute(SQL["waiting"])}
 
 

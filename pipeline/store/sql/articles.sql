@@ -179,6 +179,9 @@ order by a.id
 -- name: next_ids
 select id from article where indexed and id > %(after)s order by id limit %(limit)s
 
+-- name: count
+select count(*) as n from article where indexed
+
 -- name: versions
 select id, version from article where indexed
 

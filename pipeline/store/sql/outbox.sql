@@ -25,10 +25,12 @@ delete from outbox where article_id in (
     order by article_id for update of outbox)
 
 -- name: size
-select count(*) as n, min(queued_at) as oldest from outbox
+select count(*) filter (where due_at < 'infinity') as waiting, min(queued_at) filter (where due_at < 'infinity') as oldest,
+    count(*) filter (where due_at = 'infinity') as refused
+from outbox
 
 -- name: waiting
-select article_id from outbox
+select article_id from outbox where due_at < 'infinity'
 
 -- name: quarantine
 -- The engine will never take these as they are; a new version of the document tries again.
