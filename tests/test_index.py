@@ -23,6 +23,27 @@ def runtime(open_runtime, tmp_path):
     return opened_
 
 
+@pytest.fixture
+def veille(tmp_path, database_url):
+    """Runs a command on this library."""
+    settings = {
+        "VEILLE_HOME": str(tmp_path / "home"),
+        "VEILLE_CONFIG": str(tmp_path / "config"),
+        "VEILLE_DATABASE_URL": database_url,
+    }
+
+    def run(*arguments, stderr=None, capture_output=False, **environment):
+        return subprocess.run(
+            [*VEILLE, *arguments],
+            env=os.environ | settings | environment,
+            stderr=stderr,
+            capture_output=capture_output,
+            check=False,
+        )
+
+    return run
+
+
 def saved_again(runtime):
     """All documents changed; the index has not heard of it."""
     with runtime.store.transaction("touch") as tx:
@@ -53,31 +74,17 @@ def test_what_a_dead_writer_held_is_written_by_the_next(runtime):
 
 @pytest.mark.slow
 @pytest.mark.crash
-def test_an_import_that_was_killed_over_the_index_is_found_after_the_next_run(
-    runtime, tmp_path, database_url
-):
+def test_an_import_that_was_killed_over_the_index_is_found_after_the_next_run(runtime, tmp_path, veille):
     """The documents were claimed and read when the process died."""
     file = tmp_path / "articles.ndjson"
     text = "Le conseil municipal a voté mardi la réfection de la halle, fermée depuis l'hiver dernier."
     file.write_text(json.dumps({"url": f"{GAZETTE}/halle", "title": "La halle", "text": text}))
-    environment = {
-        "VEILLE_HOME": str(tmp_path / "home"),
-        "VEILLE_CONFIG": str(tmp_path / "config"),
-        "VEILLE_DATABASE_URL": database_url,
-        "VEILLE_LEASE_SECONDS": "12",  # longer than the next run takes to come so far
-    }
-    killed = subprocess.run(
-        [*VEILLE, "documents", "import", str(file)],
-        env=os.environ | environment | {"VEILLE_FAILPOINT": "after_commit_read"},
-        capture_output=True,
-        check=False,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    lease = {"VEILLE_LEASE_SECONDS": "12"}  # longer than the next run takes to come so far
+    killed = veille("documents", "import", str(file), **lease, VEILLE_FAILPOINT="after_commit_read")
+    assert killed.returncode == -signal.SIGKILL
     assert runtime.index.count() == 2
 
-    done = subprocess.run([*VEILLE, "ingest"], env=os.environ | environment, capture_output=True, check=False)
-
-    assert done.returncode == 0, done.stderr.decode()
+    assert veille("ingest", **lease).returncode == 0
     assert runtime.index.count() == 3
 
 
@@ -169,20 +176,10 @@ def test_what_is_written_while_it_is_compared_is_no_difference(runtime):
 
 
 @pytest.mark.slow
-def test_the_check_fails_over_what_waits(runtime, tmp_path, database_url):
+def test_the_check_fails_over_what_waits(runtime, veille):
     """For people and for programs."""
     ids = saved_again(runtime)
-    environment = {
-        "VEILLE_HOME": str(tmp_path / "home"),
-        "VEILLE_CONFIG": str(tmp_path / "config"),
-        "VEILLE_DATABASE_URL": database_url,
-    }
-    told, asked = (
-        subprocess.run(
-            [*VEILLE, "index", "check", *how], env=os.environ | environment, capture_output=True, check=False
-        )
-        for how in ([], ["--json"])
-    )
+    told, asked = (veille("index", "check", *how, capture_output=True) for how in ([], ["--json"]))
 
     assert told.returncode == asked.returncode == 1
     assert b"waiting: 2, the oldest for 0:00:" in told.stdout
@@ -190,3 +187,23 @@ def test_the_check_fails_over_what_waits(runtime, tmp_path, database_url):
     said = json.loads(asked.stdout)
     assert said["waiting"] == [str(id_) for id_ in ids]
     assert said["oldest_waiting"] > 0
+
+
+def test_a_rebuild_tells_how_far_it_is(runtime, monkeypatch):
+    """Each batch once it is written; together, all documents."""
+    monkeypatch.setattr(index, "BATCH", 1)
+    told = []
+
+    assert index.rebuild(runtime, advance=told.append) == 2
+    assert told == [1, 1]
+
+
+@pytest.mark.slow
+def test_a_rebuild_shows_its_total_on_a_terminal(runtime, veille):
+    master, terminal = os.openpty()
+    veille("index", "rebuild", stderr=terminal)
+    shown = os.read(master, 4096)
+    os.close(terminal)
+    os.close(master)
+
+    assert b"/2" in shown

@@ -52,9 +52,13 @@ def topics(json: Json = False) -> None:
 def rebuild_index(json: Json = False) -> None:
     """Make the search index anew from the store; searches and writes go on meanwhile."""
     from pipeline.stages import index
+    from pipeline.store import articles
 
-    with Runtime(from_environment()) as runtime, show.progress("rebuilding the index"):
-        documents = index.rebuild(runtime)
+    with Runtime(from_environment()) as runtime:
+        with runtime.store.transaction("count") as tx:
+            total = articles.count(tx)
+        with show.progress("rebuilding the index", total) as advance:
+            documents = index.rebuild(runtime, advance=advance)
         index.drain(runtime, "rebuild")
     if json:
         show.emit({"documents": documents})

@@ -6,7 +6,7 @@ and struck from the outbox only if that version is still the current one: what w
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,6 +24,8 @@ LOOK_SECONDS = 0.25  # between two looks at what other writers hold
 REBUILD_SECONDS = 6 * 3600.0  # 1 million documents take about an hour of one core
 
 DIFFERENCES = ("refused", "waiting", "missing", "left over", "another version")
+
+Advance = Callable[[int], None]
 
 log = logging.getLogger(__name__)
 
@@ -68,14 +70,14 @@ def drain(runtime: Runtime, run: str) -> int:
     return written
 
 
-def rebuild(runtime: Runtime) -> int:
+def rebuild(runtime: Runtime, *, advance: Advance = lambda _: None) -> int:
     """Make the index anew from the store, while others use it; return how many documents it has.
 
-    Documents that the engine refused before are offered again. Raises Busy where another rebuild does not end
-    within REBUILD_SECONDS.
+    `advance` hears how many documents each batch had, once it is written. Documents that the engine refused
+    before are offered again. Raises Busy where another rebuild does not end within REBUILD_SECONDS.
     """
     with runtime.store.session_lock(REBUILD, wait_seconds=REBUILD_SECONDS):
-        return _rebuild(runtime)
+        return _rebuild(runtime, advance)
 
 
 def ensure(runtime: Runtime) -> None:
@@ -84,7 +86,7 @@ def ensure(runtime: Runtime) -> None:
         return
     with runtime.store.session_lock(REBUILD, wait_seconds=REBUILD_SECONDS):
         if not _exists(runtime):
-            _rebuild(runtime)
+            _rebuild(runtime, advance=lambda _: None)
 
 
 def _exists(runtime: Runtime) -> bool:
@@ -95,7 +97,7 @@ def _exists(runtime: Runtime) -> bool:
     return True
 
 
-def _rebuild(runtime: Runtime) -> int:
+def _rebuild(runtime: Runtime, advance: Advance) -> int:
     total = 0
 
     def batches() -> Iterator[list[Document]]:
@@ -110,6 +112,7 @@ def _rebuild(runtime: Runtime) -> int:
             after = ids[-1]
             total += len(documents)
             yield documents
+            advance(len(documents))  # the next batch is asked for when this one is written
 
     refused = search.rebuild(
         runtime.index,
