@@ -6,7 +6,7 @@ Does not know what they do, and ends none by force: they ask whether it is over 
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 
 class Shift:
@@ -21,10 +21,10 @@ class Shift:
         return self._called_off.is_set() or time.monotonic() >= self._ends
 
     def work(self, threads: int, calls: Iterable[Callable[[], None]]) -> None:
-        """Make the calls in so many threads, wait for all, and raise what the first of them raised."""
+        """Make the calls in so many threads, wait for all, and raise what the first that failed raised."""
         with ThreadPoolExecutor(threads, thread_name_prefix="shift") as pool:
             try:
-                for done in [pool.submit(call) for call in calls]:
+                for done in as_completed([pool.submit(call) for call in calls]):
                     done.result()
             except BaseException:
                 self._called_off.set()
