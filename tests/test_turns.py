@@ -222,6 +222,19 @@ def test_a_page_that_leads_to_a_busy_host_does_not_hold_up_the_others(library, s
     ]
 
 
+def test_threads_that_wait_for_a_host_take_one_token_each(library, site):
+    """Another worker holds the only host with pages due: to look again costs no token and writes nothing."""
+    listed(library, site.url("/une"))
+    claimed(library, site.host)
+    [before] = query(library, "select last_value from lease_token")
+
+    fetch.drain(library, "run", seconds=1.0)
+
+    [after] = query(library, "select last_value from lease_token")
+    assert site.paths == []
+    assert after["last_value"] - before["last_value"] <= fetch.THREADS
+
+
 @pytest.mark.slow
 def test_whoever_lost_its_lease_while_it_was_asking_writes_nothing(library, site):
     """During the request another worker took host and entries over: no page, no further request."""

@@ -5,7 +5,6 @@ one after another, and commits each before it asks for the next.
 """
 
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +25,7 @@ from pipeline.web.responses import Fetched
 PAGE_CAP = 10 << 20  # bytes, decoded; the largest of 1 465 real press pages has 4 MB
 SECONDS = 3_000.0  # ten minutes less than a task of the DAG may take
 THREADS = 8  # hosts asked side by side by one process
+LOOK_AGAIN, LOOK_AT_LEAST = 0.25, 2.0  # seconds between two looks for a host, at first and in the end
 AT_ONCE = 10  # entries leased with a host: 10 s of work at the usual gap, well inside a lease
 _FORBIDDEN = frozenset({401, 402, 403, 405, 406, 407, 451})
 _GONE = frozenset({404, 410})
@@ -56,29 +56,36 @@ def drain(runtime: Runtime, run: str, *, shard: int = 0, shards: int = 1, second
 
 
 def _work(runtime: Runtime, run: str, shard: int, shards: int, shift: Shift) -> None:
-    """Lease one host after another for as long as pages are due."""
+    """Work one host after another for as long as pages are due."""
     while not shift.over():
         with turns(runtime, shift) as mine:
-            with runtime.store.transaction("claim_host") as tx:
-                host = hosts.claim_with_entries(
-                    tx,
-                    token=mine.token,
-                    shard=shard,
-                    shards=shards,
-                    now=runtime.now(),
-                    lease=runtime.store.lease_seconds,
-                )
-            if host:
-                mine.took(host)
-                _work_host(runtime, run, mine, host, shift)
-                continue
-        with runtime.store.transaction("pending") as tx:
-            left = entries.pending(
-                tx, [Stage.FETCH, Stage.DONE], now=runtime.now(), shard=shard, shards=shards
+            host = _next_host(runtime, mine, shard, shards, shift)
+            if host is None:
+                return
+            mine.took(host)
+            _work_host(runtime, run, mine, host, shift)
+
+
+def _next_host(runtime: Runtime, mine: Turns, shard: int, shards: int, shift: Shift) -> str | None:
+    """Lease the next host with pages due; None where no page is due or the time is over.
+
+    Pages of hosts that others hold are waited for, with ever rarer looks: many threads may wait for one slow
+    host, for an hour.
+    """
+    pause = LOOK_AGAIN
+    while not shift.over():
+        with runtime.store.transaction("claim_host") as tx:
+            now = runtime.now()
+            host = hosts.claim_with_entries(
+                tx, token=mine.token, shard=shard, shards=shards, now=now, lease=runtime.store.lease_seconds
             )
-        if not left.free and not left.held:
-            return
-        time.sleep(min(0.25, left.seconds or 0.25))
+            if host or not entries.any_due(
+                tx, [Stage.FETCH, Stage.DONE], now=now, shard=shard, shards=shards
+            ):
+                return host
+        shift.rest(pause)
+        pause = min(2 * pause, LOOK_AT_LEAST)
+    return None
 
 
 def _work_host(runtime: Runtime, run: str, mine: Turns, host: str, shift: Shift) -> None:

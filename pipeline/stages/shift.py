@@ -20,6 +20,10 @@ class Shift:
         """Whether no more work is to be begun."""
         return self._called_off.is_set() or time.monotonic() >= self._ends
 
+    def rest(self, seconds: float) -> None:
+        """Wait so long, but not beyond the shift."""
+        self._called_off.wait(max(0.0, min(seconds, self._ends - time.monotonic())))
+
     def work(self, threads: int, calls: Iterable[Callable[[], None]]) -> None:
         """Make the calls in so many threads, wait for all, and raise what the first that failed raised."""
         with ThreadPoolExecutor(threads, thread_name_prefix="shift") as pool:

@@ -90,7 +90,7 @@ class Turns:
                     return
             if time.monotonic() > ends or self._shift.over():
                 raise Busy(f"another worker is asking {host}")
-            time.sleep(0.2)
+            self._shift.rest(0.2)
 
     def took(self, host: str) -> None:
         """The host was claimed under this token already."""
@@ -144,7 +144,7 @@ class Turns:
                 raise HostPaused(f"{self.host} asked to be left alone", retry_after=seconds)
             if self._shift.over():
                 raise Busy(f"the time was over before it was the turn of {self.host}")
-            time.sleep(min(seconds, 1.0))
+            self._shift.rest(min(seconds, 1.0))
 
     def _gap(self) -> float:
         """Seconds between two requests to the host held."""

@@ -122,15 +122,19 @@ def held(tx: Transaction, ids: Collection[int], *, token: int) -> set[int]:
     return {row["id"] for row in tx.execute(SQL["held"], {"ids": list(ids), "token": token})}
 
 
-def pending(
-    tx: Transaction, stages: Sequence[Stage], *, now: datetime, shard: int = 0, shards: int = 1
-) -> Pending:
-    """What is due in these stages, in this shard of hosts."""
-    row = tx.execute(
-        SQL["pending"], {"stages": list(stages), "now": now, "shard": shard, "shards": shards}
-    ).fetchone()
+def pending(tx: Transaction, stages: Sequence[Stage], *, now: datetime) -> Pending:
+    """How much is due in these stages. Reads it all: whoever only waits asks `any_due`."""
+    row = tx.execute(SQL["pending"], {"stages": list(stages), "now": now}).fetchone()
     assert row
     return Pending(row["free"], row["held"], max(0.0, row["seconds"] or 0.0))
+
+
+def any_due(tx: Transaction, stages: Sequence[Stage], *, now: datetime, shard: int, shards: int) -> bool:
+    """Whether anything is due in these stages, in this shard of hosts, free or held."""
+    values = {"stages": list(stages), "now": now, "shard": shard, "shards": shards}
+    row = tx.execute(SQL["any_due"], values).fetchone()
+    assert row
+    return bool(row["found"])
 
 
 def postpone(tx: Transaction, host: str, *, until: datetime, reason: str) -> None:

@@ -31,8 +31,12 @@ select count(*) filter (where free) as free, count(*) filter (where not free) as
     extract(epoch from min(lease_until) filter (where not free) - clock_timestamp())::float8 as seconds
 from (
     select lease_until, lease_until is null or lease_until < clock_timestamp() as free from entry
-    where stage = any(%(stages)s) and due_at <= %(now)s
-      and mod(hashtext(host)::bigint + 2147483648, %(shards)s) = %(shard)s) as due
+    where stage = any(%(stages)s) and due_at <= %(now)s) as due
+
+-- name: any_due
+select exists (
+    select from entry where stage = any(%(stages)s) and due_at <= %(now)s
+      and mod(hashtext(host)::bigint + 2147483648, %(shards)s) = %(shard)s) as found
 
 -- name: postpone
 -- The host asked to be left alone: what nobody holds waits until then.
