@@ -26,6 +26,7 @@ class VeilleError(Exception):
     """The root. `str(error)` names the cause; `hint` names the next command, where there is one."""
 
     code = "error"
+    redirected = False  # whether it was met behind a redirect
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)

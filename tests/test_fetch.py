@@ -138,7 +138,7 @@ def test_no_spelling_of_loopback_is_contacted(ask, secrets, dials):
         for url in all_spellings(80, *(server.port for server in secrets)):
             with pytest.raises(BlockedAddress) as refused:
                 ask(fetch, url)
-            assert refused.value.code == "blocked_address"
+            assert (refused.value.code, refused.value.redirected) == ("blocked_address", False)
             assert "\n" not in str(refused.value)
 
     assert dials == []
@@ -320,6 +320,7 @@ def test_redirects_out_of_the_web_are_refused_before_connecting(location, dials)
             fetch.follow(server.url("/0"), cap=CAP, admit=admit_all)
 
         assert dials == [("127.0.0.1", server.port)]
+    assert refused.value.redirected
     assert "secret" not in str(refused.value)
     assert lookup.names == []
 

@@ -35,6 +35,13 @@ def other():
 
 
 @pytest.fixture
+def secret():
+    """A site on loopback that nobody may ask."""
+    with Site(name="127.0.0.1") as opened:
+        yield opened
+
+
+@pytest.fixture
 def library(open_runtime, site, other):
     """A runtime that may ask both sites."""
     allowed = frozenset((place.name, place.server.port) for place in (site, other))
@@ -74,6 +81,37 @@ UNREADABLE = {
     "error": lambda talk: talk.answer("503 Busy"),
     "a coding not asked for": lambda talk: talk.answer("200 OK", b"x", "Content-Encoding: br"),
 }
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "secret.localhost"])
+def test_pages_wait_while_robots_txt_leads_to_a_refused_address(name, library, site, secret):
+    """By its number or by a name that leads there: not asked, and no reason to give up a host's articles."""
+    leads = f"http://{name}:{secret.server.port}/robots.txt"
+    site.answers["/robots.txt"] = redirects(leads)
+    site.answers["/rss"] = rss(site)
+    listed(library, site.url("/une"), site.url("/deux"))
+
+    fetch.drain(library, "run")
+    found = polled(library, site, "/rss", run="second")
+
+    assert (site.paths, secret.server.connections) == (["/robots.txt"], 0)
+    for path in ("/une", "/deux"):
+        row = entry(library, site.url(path))
+        assert (row["stage"], row["outcome"], row["attempts"]) == ("fetch", None, 0)
+        assert timedelta(minutes=29) < row["due_at"] - library.now() <= turns.ROBOTS_RETRY
+    assert found.polls == {"waiting": 1}
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "secret.localhost"])
+def test_a_host_that_is_refused_itself_is_refused_with_its_robots_txt(name, library, secret):
+    """Nothing can be waited for: the entry says so, and nobody is asked."""
+    listed(library, url := f"http://{name}:{secret.server.port}/une")
+
+    fetch.drain(library, "run")
+
+    assert secret.server.connections == 0
+    row = entry(library, url)
+    assert (row["stage"], row["outcome"], row["page_fate"]) == ("done", "failed", "address_refused")
 
 
 @pytest.mark.parametrize("name", UNREADABLE)

@@ -34,7 +34,7 @@ class Visit:
             status, body, _ = ask_rules(self._runtime.fetcher, url, admit=self._wait)
             self._rules[host] = Rules.parse(status, body)
             if not self._rules[host].readable:
-                said = f"HTTP {status}" if status else "no whole answer"
+                said = f"HTTP {status}" if status else "no usable answer"
                 raise Transient(
                     f"robots.txt of {host} cannot be read ({said}), so nothing else may be",
                     hint="try again later",

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from pipeline.errors import (
+    BlockedAddress,
     Busy,
     Permanent,
     TimedOut,
@@ -108,7 +109,7 @@ class Turns:
         """Wait for the turn to ask `url`. Whatever was asked before has answered.
 
         Raises RobotsDisallowed, RobotsUnreadable or HostPaused (with the time to wait), Busy, LeaseLost, or
-        BlockedAddress for what the host's robots.txt leads to.
+        BlockedAddress for the host itself.
         """
         host = host_of(url)
         self.hold(host)
@@ -213,7 +214,9 @@ def ask_rules(
 ) -> tuple[int | None, bytes, float | None]:
     """Ask for the robots.txt that governs `url`, as often as `admit` lets redirects pass.
 
-    Answers what `Rules.parse` takes, and for how many seconds the host asked to be left alone.
+    Answers what `Rules.parse` takes, and for how many seconds the host asked to be left alone. Raises
+    BlockedAddress for the host itself; where only a redirect leads to a refused address, the rules are
+    unreadable.
     """
     parts = urlsplit(url)
     try:
@@ -222,7 +225,9 @@ def ask_rules(
         ).response
     except TooManyRedirects:
         return HTTPStatus.FOUND, b"", None  # RFC 9309, 2.3.1.2: as if there were none
-    except (TimedOut, Unreachable, TooLarge, Unparsable) as error:
+    except (TimedOut, Unreachable, TooLarge, Unparsable, BlockedAddress) as error:
+        if isinstance(error, BlockedAddress) and not error.redirected:
+            raise
         log.info("robots.txt not readable", extra={"host": host_of(url), "error": str(error)})
         return None, b"", None
     pause = response.retry_after if response.status >= HTTPStatus.BAD_REQUEST else None
@@ -237,7 +242,7 @@ def _broke_off(response: Response) -> bool:
 
 
 def _refusal_for_now(host: str, row: hosts.RobotsRow, now: datetime) -> RobotsDisallowed | RobotsUnreadable:
-    said = f"HTTP {row.status}" if row.status else "no whole answer"
+    said = f"HTTP {row.status}" if row.status else "no usable answer"
     since = row.failing_since or now
     if now - since >= ROBOTS_FINAL_AFTER:
         return RobotsDisallowed(f"robots.txt of {host} has not been readable since {since:%Y-%m-%d} ({said})")

@@ -275,7 +275,9 @@ def _telling(hops: list[Response]) -> Iterator[None]:
         if not hops:
             raise
         chain = " → ".join(shown(hop.url) for hop in hops)
-        raise type(error)(f"{error} (redirected from {chain})", hint=error.hint) from error
+        told = type(error)(f"{error} (redirected from {chain})", hint=error.hint)
+        told.redirected = True
+        raise told from error
 
 
 def _check_chain(url: str, hops: list[Response], most: int) -> None:
