@@ -251,7 +251,7 @@ def test_saved_feeds_that_are_none_are_named(veille, tmp_path):
         (["search", "x", "--publisher", "nobody"], {}, "there is no publisher 'nobody'"),
         (["ingest", "--day", "9000-01-01"], {}, "9000-01-01 has not come yet"),
         (["status"], {"VEILLE_LOG_LEVEL": "bogus"}, "VEILLE_LOG_LEVEL is 'bogus'; one of these is expected"),
-        (["extract", "/dev/zero"], {}, "/dev/zero cannot be read: it has more than 10,485,760 bytes"),
+        (["extract", "/dev/zero"], {}, "/dev/zero cannot be read: it has more than 10,000,000 bytes"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

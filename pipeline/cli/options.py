@@ -12,7 +12,6 @@ Ndjson = Annotated[
     bool, typer.Option("--ndjson", help="Read one JSON object a line on standard input, write one each.")
 ]
 
-PAGE_CAP = 10 << 20  # bytes, as in `stages.fetch`; texts are shorter
 FEED_CAP = 15 << 20  # bytes, as in `stages.discover`
 NOWHERE = "https://feed.invalid/"  # where relative links of a saved feed lead, if its address is not given
 

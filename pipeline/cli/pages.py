@@ -12,9 +12,10 @@ import typer
 
 from pipeline.cli import console as show
 from pipeline.cli import lines
-from pipeline.cli.options import PAGE_CAP, Json, Ndjson, alone, given, moment
+from pipeline.cli.options import Json, Ndjson, alone, given, moment
 from pipeline.errors import NotFound, Unparsable
 from pipeline.model import Article, Claims
+from pipeline.reading import PAGE_CAP
 from pipeline.runtime import Runtime
 from pipeline.settings import from_environment
 

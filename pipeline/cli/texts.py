@@ -10,9 +10,10 @@ import typer
 
 from pipeline.cli import console as show
 from pipeline.cli import lines
-from pipeline.cli.options import PAGE_CAP, Json, Ndjson, alone, given
+from pipeline.cli.options import Json, Ndjson, alone, given
 from pipeline.errors import Unparsable
 from pipeline.model import Hit
+from pipeline.reading import PAGE_CAP
 from pipeline.runtime import Runtime
 from pipeline.settings import from_environment
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pipeline.errors import Unparsable
 from pipeline.model import Article, Claims, Completeness
 from pipeline.naming import may_name
-from pipeline.reading import language, metadata
+from pipeline.reading import PAGE_CAP, language, metadata
 from pipeline.reading.charsets import decode
 from pipeline.reading.dates import bounded, parse_date
 from pipeline.reading.metadata import Metadata
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 NO_CLAIMS = Claims()
 
-BYTES_LIMIT = 10_000_000
 # Beyond it trafilatura may need more than 10 s (it is quadratic in links, spans and paragraphs); 1 465 real
 # pages had at most 19 600 tags, p99 6 100.
 MARKUP_LIMIT = 40_000
@@ -79,12 +78,12 @@ def extract(
 ) -> Article:
     """The article on a page that was read at `url`; `fetched_at` (with zone) bounds its dates.
 
-    Raises Unparsable above 10 MB, where `url` is none, and where the bytes are not HTML or hold neither text
-    nor title; nothing else, whatever the bytes.
+    Raises Unparsable above PAGE_CAP, where `url` is none, and where the bytes are not HTML or hold neither
+    text nor title; nothing else, whatever the bytes.
     """
     _check_url(url)
-    if len(html) > BYTES_LIMIT:
-        raise Unparsable(f"the page has {len(html) / 1e6:.0f} MB, more than {BYTES_LIMIT // 1_000_000}")
+    if len(html) > PAGE_CAP:
+        raise Unparsable(f"the page has {len(html):,} bytes, {PAGE_CAP:,} are the most")
     source = _checked(decode(html, content_type=content_type), content_type)
     tree, whole = _parse(source)
     affordable = source.count("<") <= MARKUP_LIMIT
@@ -241,7 +240,7 @@ def _engine(name: str) -> str:
 
 def tidy(text: str, *, title: str = "") -> str:
     """Clean paragraphs separated by one newline; no repetitions, title on top or links to other articles."""
-    lines = (plain(line, BYTES_LIMIT) for line in text.splitlines())
+    lines = (plain(line, PAGE_CAP) for line in text.splitlines())
     paragraphs = [line for line in lines if line and not (len(line) <= LINK_LINE and ELSEWHERE.match(line))]
     if title and paragraphs and metadata.squash(paragraphs[0]) == metadata.squash(title):
         del paragraphs[0]

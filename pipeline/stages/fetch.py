@@ -13,6 +13,7 @@ from functools import partial
 from pipeline import failpoints, schedule
 from pipeline.errors import BlockedAddress, Busy, Conflict, Permanent, TimedOut, TooLarge, Unreachable
 from pipeline.model import Outcome, PageFate, Stage
+from pipeline.reading import PAGE_CAP
 from pipeline.runtime import Runtime
 from pipeline.stages.defects import work_around
 from pipeline.stages.rereading import next_reading
@@ -22,7 +23,6 @@ from pipeline.store import Transaction, entries, hosts
 from pipeline.store.entries import EntryRow
 from pipeline.web.responses import Fetched
 
-PAGE_CAP = 10 << 20  # bytes, decoded; the largest of 1 465 real press pages has 4 MB
 SECONDS = 3_000.0  # ten minutes less than a task of the DAG may take
 THREADS = 8  # hosts asked side by side by one process
 LOOK_AGAIN, LOOK_AT_LEAST = 0.25, 2.0  # seconds between two looks for a host, at first and in the end
