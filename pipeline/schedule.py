@@ -16,6 +16,7 @@ LIVE_AT_MOST = timedelta(hours=48)
 # Seven attempts over about 1.4 days: a publisher's bad night is survived, a dead page does not wait for ever.
 RETRY = tuple(timedelta(minutes=m) for m in (1, 5, 30, 120, 480, 1440))
 ROBOTS_FINAL_AFTER = timedelta(days=7)
+CRAWL_DELAY_AT_MOST = 120.0  # seconds; a host that asks for more is not given it, and the report says so
 # Well below a day: a daily run that starts a little early asks all the same
 FEED_BACKOFF_AT_MOST = timedelta(hours=20)
 

@@ -11,6 +11,7 @@ from sites import PAGE, Site, listed, query
 
 from pipeline import steps
 from pipeline.catalogue import FeedSource
+from pipeline.cli.runs import print_report
 from pipeline.stages import discover, fetch, turns
 from pipeline.store import entries, feeds, hosts, runs
 from pipeline.store.runs import Run
@@ -187,6 +188,24 @@ def test_a_pause_that_robots_txt_asks_for_is_kept(library, site):
 
     assert site.paths == ["/robots.txt"]
     assert "left alone" in entry(library, site.url("/une"))["reason"]
+
+
+def test_a_host_that_asks_for_more_than_it_is_given_stands_in_the_report(library, site, other, capsys):
+    """A Crawl-delay above two minutes: whoever runs Veille hears of it."""
+    for place, seconds in ((site, 600), (other, turns.CRAWL_DELAY_AT_MOST)):
+        rules = f"User-agent: *\nCrawl-delay: {seconds:g}\n".encode()
+        place.answers["/robots.txt"] = lambda talk, rules=rules: talk.answer("200 OK", rules)
+    listed(library, site.url("/une"), other.url("/une"))
+
+    fetch.drain(library, "run", seconds=2)
+
+    with library.store.transaction("report") as tx:
+        found = runs.report(tx, "run")
+    assert [(row["name"], row["crawl_delay"]) for row in found.slow_hosts] == [(site.host, 600)]
+    print_report(found)
+    assert "asks for 600 s between two requests, and is given 120" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 # --- pauses

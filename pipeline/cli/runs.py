@@ -11,6 +11,7 @@ from pipeline.cli import console as show
 from pipeline.cli.options import Json
 from pipeline.model import Outcome, PageFate
 from pipeline.runtime import Runtime
+from pipeline.schedule import CRAWL_DELAY_AT_MOST
 from pipeline.settings import from_environment
 from pipeline.store.runs import Report
 
@@ -108,6 +109,9 @@ def _print_reasons(report: Report) -> None:
         links = f"{row['without_link']} items without a usable link" if row["without_link"] else ""
         said = "; ".join(str(part) for part in (row["error"], row["broken"], links) if part)
         out.print(f"feed: {row['url']}: {said}", style="yellow", highlight=False, markup=False)
+    for row in report.slow_hosts:
+        said = f"{row['crawl_delay']:g} s between two requests, and is given {CRAWL_DELAY_AT_MOST:g}"
+        out.print(f"host: {row['name']} asks for {said}", style="yellow", highlight=False, markup=False)
     if report.failures:
         out.print("What deserves a look", style="bold")
     for row in report.failures:

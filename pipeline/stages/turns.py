@@ -23,7 +23,7 @@ from pipeline.errors import (
     Unreachable,
 )
 from pipeline.runtime import Runtime
-from pipeline.schedule import ROBOTS_FINAL_AFTER
+from pipeline.schedule import CRAWL_DELAY_AT_MOST, ROBOTS_FINAL_AFTER
 from pipeline.settings import Settings
 from pipeline.stages.shift import Shift
 from pipeline.store import hosts, leases
@@ -35,7 +35,6 @@ from pipeline.web.robots import Rules
 
 ROBOTS_AGE = timedelta(hours=24)  # RFC 9309: cached no longer than a day
 ROBOTS_RETRY = timedelta(minutes=30)
-CRAWL_DELAY_AT_MOST = 120.0  # seconds
 WAIT_AT_MOST = CRAWL_DELAY_AT_MOST + 5.0
 HOST_WAIT = 90.0  # seconds for another worker's turn to end: a lease and a half
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.errors import NotFound
 from pipeline.model import Outcome
+from pipeline.schedule import CRAWL_DELAY_AT_MOST
 from pipeline.store import Transaction
 from pipeline.store.sql import load
 
@@ -49,6 +50,7 @@ class Report:
     items: int  # links in changed feeds, repetitions included
     seconds: dict[str, float]  # by step
     feed_trouble: list[dict[str, object]] = field(default_factory=list)
+    slow_hosts: list[dict[str, object]] = field(default_factory=list)  # their Crawl-delay is not obeyed
     why_waiting: list[dict[str, object]] = field(default_factory=list)
     failures: list[dict[str, object]] = field(default_factory=list)
 
@@ -132,7 +134,7 @@ def report(tx: Transaction, run_id: str, *, together_with: tuple[str, ...] = ())
     """What the run did; with `together_with`, several runs counted as one."""
     tx.execute(SQL["one_moment"])
     run = get(tx, run_id)
-    values = {"ids": [run_id, *together_with], "limit": 50}
+    values = {"ids": [run_id, *together_with], "limit": 50, "crawl_delay": CRAWL_DELAY_AT_MOST}
     outcomes: Counter[str] = Counter()
     pages: Counter[str] = Counter()
     waiting = 0
@@ -158,6 +160,7 @@ def report(tx: Transaction, run_id: str, *, together_with: tuple[str, ...] = ())
         items=sum(row["items"] or 0 for row in polls),
         seconds={row["step"]: row["seconds"] for row in tx.execute(SQL["timings"], values)},
         feed_trouble=list(tx.execute(SQL["feed_trouble"], values)),
+        slow_hosts=list(tx.execute(SQL["slow_hosts"], values)),
         why_waiting=list(tx.execute(SQL["waiting"], values)),
         failures=list(tx.execute(SQL["failures"], values)),
     )

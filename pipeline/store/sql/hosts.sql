@@ -39,7 +39,7 @@ update host set next_at = greatest(next_at, clock_timestamp() + make_interval(se
 where name = %(host)s
 
 -- name: robots
-select robots_status, robots_body, robots_at, robots_failing_since, crawl_delay from host where name = %(host)s
+select robots_status, robots_body, robots_at, robots_failing_since from host where name = %(host)s
 
 -- name: save_robots
 update host set robots_status = %(status)s, robots_body = %(body)s, robots_at = %(now)s,

@@ -63,6 +63,15 @@ where run_id = any(%(ids)s)
   and (poll.error <> '' or poll.broken <> '' or poll.without_link > 0 or poll.truncated > 0)
 order by feed.url
 
+-- name: slow_hosts
+-- Hosts of the run's feeds and pages that ask for a longer gap between requests than they are given.
+select name, crawl_delay from host
+where crawl_delay > %(crawl_delay)s and (
+    exists (select from poll join feed on feed.id = feed_id where run_id = any(%(ids)s) and feed.host = name)
+    or exists (select from entry where run_id = any(%(ids)s) and entry.host = name)
+    or exists (select from page join entry on entry.id = entry_id where page.run_id = any(%(ids)s) and entry.host = name))
+order by name
+
 -- name: failures
 -- What deserves a look: what could be tried again comes first.
 select id, url, outcome, page_fate, reason, stage = 'done' and attempts > 0 as gave_up from entry
