@@ -106,7 +106,7 @@ create table entry (
     discovered_at timestamptz not null,
     stage         text not null check (stage in ('fetch', 'extract', 'deduplicate', 'tag', 'done')),
     due_at        timestamptz,           -- null: nothing more is planned
-    priority      smallint not null default 1,   -- 0 live, 1 new, 2 read again, 3 history
+    priority      smallint not null default 1,   -- 1 new, 2 read again, 3 history
     attempts      int not null default 0,
     reason        text not null default '',      -- why it waits, or why it failed
     lease_token   bigint,
