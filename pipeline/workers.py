@@ -102,17 +102,20 @@ class Workers:
         - "parse_feed": the arguments of `feeds.parse` -> Feed
         - "warm": nothing -> None, when the models are loaded
 
-        Raises what the function raises (Defect for what is a bug), and Unparsable where the child took more
-        than the limit of time or memory or died over it; it is then replaced. Raises Transient where no child
-        can be had.
+        Raises what the function raises (Defect for what is a bug), and Unparsable where two children, one
+        after the other, took more than the limit of time or memory or died over it. Raises Transient where no
+        child can be had.
         """
         request = _request(task, payload or {})
         child = self._idle.get()
         try:
-            if child is None or not child.usable:
-                child = self._replaced(child)
-            child.warm_up(_WARMING[task])
-            answer = b"" if task == "warm" else child.ask(task, request, self._wall)
+            child = self._usable(child)
+            try:
+                answer = child.work(task, request, self._wall)
+            except _Lost as error:  # over a busy machine, perhaps, or what other pages had left in its memory
+                log.info("a reading process was lost, another one tries", extra={"error": str(error)})
+                child = self._usable(child)
+                answer = child.work(task, request, self._wall)
         except Exception as error:
             if self._closed:  # the page is not to blame
                 raise Transient("the reading processes were ended") from error
@@ -122,7 +125,10 @@ class Workers:
         kind = _RESULTS[task]
         return None if kind is None else _adapter(kind)(answer)  # type: ignore[arg-type]  # a class is hashable
 
-    def _replaced(self, child: "_Child | None") -> "_Child":
+    def _usable(self, child: "_Child | None") -> "_Child":
+        """The child, or another in its place."""
+        if child is not None and child.usable:
+            return child
         return self._starter.submit(self._start, child).result()
 
     def _start(self, replaced: "_Child | None") -> "_Child":
@@ -131,6 +137,10 @@ class Workers:
         started = _Child(self._memory)
         self._children.add(started)
         return started
+
+
+class _Lost(Unparsable):
+    """The process ended over its task, or was ended."""
 
 
 class _Child:
@@ -160,8 +170,12 @@ class _Child:
                 with contextlib.suppress(BrokenPipeError):  # what was left to write has no reader
                     pipe.close()
 
-    def warm_up(self, task: str) -> None:
-        """Loads what the first page or feed would wait for, outside of its time."""
+    def work(self, task: str, request: bytes, wall: float) -> bytes:
+        """The answer to one request, within `wall` seconds, the loading of libraries not counted."""
+        self._warm_up(_WARMING[task])
+        return b"" if task == "warm" else self.ask(task, request, wall)
+
+    def _warm_up(self, task: str) -> None:
         if task not in self._warm:
             try:
                 self.ask(task, _request(task, {}), START)
@@ -200,15 +214,15 @@ class _Child:
         self._expired = True  # even where the answer came just now: the kill that follows ends the process
         self._process.kill()
 
-    def _death(self, task: str, wall: float) -> Unparsable:
+    def _death(self, task: str, wall: float) -> _Lost:
         self.kill()
         subject, code = _SUBJECTS.get(task, "the start"), self._process.returncode
         if self._expired:
-            return Unparsable(f"{subject} took more than {wall:g} s to read")
+            return _Lost(f"{subject} took more than {wall:g} s to read")
         if code == OUT_OF_MEMORY:
-            return Unparsable(f"{subject} needs more than {self._memory // 1_000_000} MB to read")
+            return _Lost(f"{subject} needs more than {self._memory // 1_000_000} MB to read")
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return Unparsable(f"{subject} ended the process that read it ({how})")
+        return _Lost(f"{subject} ended the process that read it ({how})")
 
 
 def _cores() -> int:
