@@ -1,15 +1,14 @@
 -- name: feeds
-select count(*) as known, count(*) filter (where not_before <= %(now)s) as due,
-    count(*) filter (where failures > 0) as failing,
-    count(*) filter (where polled_at < %(late)s or polled_at is null) as late
+-- Of the feeds that the catalogue names; those that were never stored are in none of these counts.
+select count(*) filter (where not_before > %(now)s) as resting, count(*) filter (where failures > 0) as failing,
+    count(*) filter (where polled_at >= %(late)s) as punctual
 from feed where url = any(%(urls)s)
 
 -- name: outcomes
-select coalesce(outcome, 'waiting') as outcome, count(*) as n from entry group by 1 order by 1
+select coalesce(outcome, 'waiting') as name, count(*) as n from entry group by 1
 
 -- name: stages
-select stage, count(*) as n, min(discovered_at) as oldest from entry
-where stage <> 'done' group by stage order by stage
+select stage as name, count(*) as n from entry where stage <> 'done' group by stage
 
 -- name: oldest_waiting
 select min(discovered_at) as oldest from entry where outcome is null
