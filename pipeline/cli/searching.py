@@ -3,6 +3,7 @@
 Does not parse the query: the engine does.
 """
 
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from typing import Annotated, Any
 
@@ -13,9 +14,9 @@ from pipeline.cli.options import Json
 from pipeline.errors import ConfigError, NotFound
 from pipeline.runtime import Runtime
 from pipeline.settings import from_environment
+from pipeline.tokens import fold
 
 MARK = "bold reverse"
-
 FEW = 12  # names that fit on two lines of a terminal
 
 
@@ -40,16 +41,17 @@ def search(
 
     if since and until and since > until:
         raise ConfigError(f"--since {since} lies after --until {until}")
-    asked = [*(topic or ()), *values(parse(query), "topic")]
+    filters = Filters(
+        topics=tuple(topic or ()),
+        publishers=tuple(publisher or ()),
+        languages=tuple(language or ()),
+        since=_day(since),
+        until=_day(until),
+    )
     with Runtime(from_environment()) as runtime:
-        _known(asked, _topics(runtime, asked), "topic")  # a misspelt one would find nothing, in silence
-        filters = Filters(
-            topics=tuple(topic or ()),
-            publishers=_known(publisher, _publishers(runtime, publisher or []), "publisher"),
-            languages=tuple(language or ()),
-            since=_day(since),
-            until=_day(until),
-        )
+        _check_topics(runtime, (*filters.topics, *values(parse(query), "topic")))
+        _check_publishers(runtime, filters.publishers)
+        _check_languages(runtime, filters.languages)
         found = runtime.index.search(
             query,
             filters=filters,
@@ -100,42 +102,59 @@ def _marked(before: str, pieces: Any, style: str = "") -> Any:
     return text
 
 
-def _topics(runtime: Runtime, wanted: list[str]) -> list[str]:
-    """The topics there are rules for; for others, those that articles still carry as well."""
-    known = [rule.id for rule in runtime.rules]
-    if set(wanted) <= set(known):
-        return known
-    from pipeline.store import articles
+def _check_topics(runtime: Runtime, asked: Sequence[str]) -> None:
+    def carried() -> Iterable[str]:
+        from pipeline.store import articles
 
-    with runtime.store.transaction("topics") as tx:
-        return known + sorted(articles.topic_counts(tx).keys() - set(known))
+        with runtime.store.transaction("topics") as tx:
+            return sorted(articles.topic_counts(tx))
 
-
-def _publishers(runtime: Runtime, wanted: list[str]) -> list[str]:
-    """The catalogue's publishers; for others, those that the store holds as well, from imports or earlier."""
-    known = [publisher.id for publisher in runtime.catalogue.publishers]
-    if set(wanted) <= set(known):
-        return known
-    from pipeline.store import articles
-
-    with runtime.store.transaction("publishers") as tx:
-        return known + articles.publishers(tx)
+    _check(asked, [rule.id for rule in runtime.rules], carried, "topic")
 
 
-def _known(values: list[str] | None, known: list[str], what: str) -> tuple[str, ...]:
-    for value in values or ():
+def _check_publishers(runtime: Runtime, asked: Sequence[str]) -> None:
+    def imported() -> Iterable[str]:
+        from pipeline.store import articles
+
+        with runtime.store.transaction("publishers") as tx:
+            return articles.publishers(tx)
+
+    _check(asked, [publisher.id for publisher in runtime.catalogue.publishers], imported, "publisher")
+
+
+def _check_languages(runtime: Runtime, asked: Sequence[str]) -> None:
+    def indexed() -> Iterable[str]:
+        [languages] = runtime.index.search("", facets=("language",), limit=0).facets
+        return [language for language, _ in languages.counts]
+
+    admitted = [language for publisher in runtime.catalogue.publishers for language in publisher.languages]
+    _check(asked, ["fr", *admitted], indexed, "language")
+
+
+def _check(
+    asked: Sequence[str], configured: Iterable[str], found: Callable[[], Iterable[str]], what: str
+) -> None:
+    """Refuse what there is none of: a misspelt one would find nothing, in silence.
+
+    What is not configured may still be `found` in the library, from imports or from earlier.
+    """
+    known = list(dict.fromkeys(configured))
+    if not {*map(fold, asked)} <= {*map(fold, known)}:
+        known = list(dict.fromkeys((*known, *found())))
+    for value in asked:
         _one_of(value, known, what)
-    return tuple(values or ())
 
 
-def _one_of(value: str, known: list[str], what: str) -> str:
-    if value in known:
-        return value
+def _one_of(value: str, known: Iterable[str], what: str) -> str:
+    """The known name that `value` means, capitals and accents apart, as filters take it."""
+    names = {fold(name): name for name in known}
+    if fold(value) in names:
+        return names[fold(value)]
     import difflib
 
-    near = difflib.get_close_matches(value, known, n=1)
-    some = f"one of: {', '.join(known)}" if len(known) <= FEW else ""
-    raise NotFound(f"there is no {what} {value!r}", hint=f"did you mean {near[0]}?" if near else some)
+    near = difflib.get_close_matches(fold(value), names, n=1)
+    some = f"one of: {', '.join(names.values())}" if len(names) <= FEW else ""
+    raise NotFound(f"there is no {what} {value!r}", hint=f"did you mean {names[near[0]]}?" if near else some)
 
 
 def _day(text: str) -> date | None:
