@@ -136,10 +136,6 @@ def fragments(sources: Sequence[tuple[str, Highlighter]]) -> tuple[Fragment, ...
     return tuple(_cut(texts[w.source], spans[w.source], w.begin, w.end) for w in chosen)
 
 
-def _overlap(a: _Window, b: _Window) -> bool:
-    return a.source == b.source and a.begin < b.end and b.begin < a.end
-
-
 def _asked(query: Query) -> Iterator[Words]:
     if isinstance(query, Words):
         yield query

@@ -34,7 +34,7 @@ select article_id from outbox where due_at < 'infinity'
 
 -- name: quarantine
 -- The engine will never take these as they are; a new version of the document tries again.
-update outbox set due_at = 'infinity', reason = said, attempts = attempts + 1
+update outbox set due_at = 'infinity', reason = said
 from (
     select article_id as id, said from outbox
     join unnest(%(ids)s::bigint[], %(versions)s::bigint[], %(reasons)s::text[]) as refused (id, v, said)

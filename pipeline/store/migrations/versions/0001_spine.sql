@@ -246,8 +246,7 @@ create table outbox (
     article_id  bigint primary key references article,
     version     bigint not null,
     queued_at   timestamptz not null,
-    due_at      timestamptz not null default 'epoch',
-    attempts    int not null default 0,
+    due_at      timestamptz not null default 'epoch',  -- infinity: refused by the engine, for this reason
     reason      text not null default '',
     lease_token bigint,
     lease_until timestamptz
