@@ -5,6 +5,7 @@ from sites import Site, listed, query
 
 from pipeline import steps
 from pipeline.stages import fetch
+from pipeline.store import runs
 from pipeline.store.runs import Run
 
 pytestmark = pytest.mark.slow
@@ -40,6 +41,18 @@ def library(open_runtime, site):
     return runtime
 
 
+def go_on(runtime):
+    """The rest of the line: what is due is fetched, read, compared, tagged and indexed."""
+    for step in (steps.fetch, steps.extract, steps.deduplicate, steps.tag, steps.index):
+        step(runtime, "run")
+
+
+def read_again(runtime):
+    """The time has come to read the pages again."""
+    query(runtime, "update entry set due_at = %s where stage = 'done'", runtime.now())
+    go_on(runtime)
+
+
 def entry(runtime):
     [row] = query(runtime, "select * from entry")
     return row
@@ -58,3 +71,40 @@ def test_a_page_is_fetched_if_it_can_be_read(size, fate, library, site):
     steps.extract(library, "run")
 
     assert entry(library)["page_fate"] == fate
+
+
+# --- why a page was not read
+
+
+UNREAD = {
+    "robots": {"/robots.txt": answers(b"User-agent: *\nDisallow: /")},
+    "forbidden": {"/une": answers(html(), status="403 Forbidden")},
+    "unparsable": {"/une": answers(b"%PDF-1.7 ")},
+    "too_large": {"/une": answers(html().ljust(fetch.PAGE_CAP + 1))},
+}
+
+
+@pytest.mark.parametrize("fate", UNREAD)
+def test_the_report_says_why_a_page_was_not_read_until_it_is(fate, library, site):
+    """The article that the feed's summary makes went through all stages: the reason is still there."""
+    site.answers = UNREAD[fate] | {"/deux": answers(html())}
+    listed(library, site.url("/une"), site.url("/deux"))
+    go_on(library)
+
+    with library.store.transaction("report") as tx:
+        report = runs.report(tx, "run")
+    assert report.outcomes == {"new": 2}
+    found = {row["url"]: (row["page_fate"], row["reason"]) for row in report.failures}
+    if fate == "robots":  # of both
+        assert found.pop(site.url("/deux"))[0] == fate
+    assert found.keys() == {site.url("/une")}
+    said = {"robots": "robots.txt", "forbidden": "403", "unparsable": "no HTML", "too_large": "10,000,000"}
+    assert found[site.url("/une")][0] == fate
+    assert said[fate] in found[site.url("/une")][1]
+
+    site.answers = {"/une": answers(html())}
+    query(library, "update host set robots_at = 'epoch'")
+    read_again(library)
+
+    with library.store.transaction("report") as tx:
+        assert runs.report(tx, "run").failures == []

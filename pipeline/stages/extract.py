@@ -69,7 +69,7 @@ def _read(runtime: Runtime, entry: EntryRow) -> Reading:
         page = entries.page(tx, entry.page_id)
         claims = entries.claims(tx, entry.id)
     if page.pointer is None:
-        return _from_claims(page, entry, claims, PageFate(page.fate), "")
+        return _from_claims(page, entry, claims, PageFate(page.fate), page.reason)
     try:
         _, body = runtime.archive.read(page.pointer)
         article = runtime.workers.run(
@@ -100,6 +100,7 @@ def _from_claims(page: PageRow, entry: EntryRow, claims: Claims, fate: PageFate,
 def _write(runtime: Runtime, tx: Transaction, done: Reading) -> None:
     """Write the revision, if the reading brought one, and send the entry on."""
     entry, article = done.entry, done.article
+    entries.set_page_fate(tx, done.page.id, done.fate, done.reason)
     latest = entries.latest_revision(tx, entry.id)
     if article is None or _is_poorer(article, latest):
         _nothing_new(runtime, tx, done, latest)
@@ -115,11 +116,9 @@ def _write(runtime: Runtime, tx: Transaction, done: Reading) -> None:
     )
     admitted = runtime.catalogue.admits(entry.publisher, article.language)
     if admitted or entry.article_id is not None:
-        entries.move(
-            tx, entry.id, Stage.DEDUPLICATE, due_at=runtime.now(), reason=done.reason, fate=done.fate
-        )
+        entries.move(tx, entry.id, Stage.DEDUPLICATE, due_at=runtime.now(), fate=done.fate)
         return
-    entries.set_page_outcome(tx, done.page.id, Outcome.NOT_FRENCH, done.fate)
+    entries.set_page_outcome(tx, done.page.id, Outcome.NOT_FRENCH)
     entries.move(
         tx,
         entry.id,
@@ -135,7 +134,7 @@ def _nothing_new(runtime: Runtime, tx: Transaction, done: Reading, latest: Revis
     """The reading ends here: the text is the same, or poorer than what is kept, or there is none at all."""
     entry = done.entry
     if latest is None:
-        entries.set_page_outcome(tx, done.page.id, Outcome.FAILED, done.fate)
+        entries.set_page_outcome(tx, done.page.id, Outcome.FAILED)
         entries.move(
             tx,
             entry.id,
@@ -146,7 +145,7 @@ def _nothing_new(runtime: Runtime, tx: Transaction, done: Reading, latest: Revis
             outcome=Outcome.FAILED,
         )
         return
-    entries.set_page_outcome(tx, done.page.id, Outcome.UNCHANGED, done.fate)
+    entries.set_page_outcome(tx, done.page.id, Outcome.UNCHANGED)
     unchanged = entry.unchanged + 1
     due_at = next_reading(runtime, tx, entry, unchanged)
     entries.end_reading(tx, entry.id, due_at=due_at, priority=2, unchanged=unchanged, outcome=None)

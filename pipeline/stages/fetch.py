@@ -258,6 +258,7 @@ def _write(  # noqa: PLR0917  what was asked, and what came of it
             url=fetched.url if fetched else entry.url,
             status=response.status if response else None,
             fate=ending.fate,
+            reason=ending.reason,
             content_type=response.content_type if response else "",
             etag=response.etag if response else "",
             last_modified=response.last_modified if response else "",
@@ -278,9 +279,7 @@ def _write(  # noqa: PLR0917  what was asked, and what came of it
                 outcome=ending.outcome,
             )
         else:
-            entries.move(
-                tx, entry.id, Stage.EXTRACT, due_at=now, reason=ending.reason, fate=ending.fate, page_id=page
-            )
+            entries.move(tx, entry.id, Stage.EXTRACT, due_at=now, fate=ending.fate, page_id=page)
     log.info(
         "fetched",
         extra={"run": run, "host": entry.host, "entry": entry.id, "fate": str(ending.fate)}
@@ -295,5 +294,5 @@ def _keep_text(runtime: Runtime, tx: Transaction, entry: EntryRow, page: int, en
     end = ending.fate in (PageFate.GONE, PageFate.ADDRESS_REFUSED)
     due_at = None if end else next_reading(runtime, tx, entry, unchanged)
     entries.end_reading(
-        tx, entry.id, due_at=due_at, priority=2, unchanged=unchanged, outcome=None, reason=ending.reason
+        tx, entry.id, due_at=due_at, priority=2, unchanged=unchanged, outcome=None, page_id=page
     )

@@ -48,6 +48,7 @@ class PageRow:
     url: str
     status: int | None
     fate: str
+    reason: str
     content_type: str
     archive_file: str | None
     archive_offset: int | None
@@ -176,11 +177,11 @@ def end_reading(
     priority: int,
     unchanged: int,
     outcome: Outcome | None,
-    reason: str = "",
+    page_id: int | None = None,
 ) -> None:
     """The entry is done until `due_at`, when its page is read again.
 
-    An outcome of None keeps the earlier one.
+    An outcome of None keeps the earlier one, a page of None the one under work.
     """
     values = {
         "id": entry_id,
@@ -188,7 +189,7 @@ def end_reading(
         "priority": priority,
         "unchanged": unchanged,
         "outcome": outcome,
-        "reason": reason,
+        "page_id": page_id,
     }
     tx.execute(SQL["read"], values)
 
@@ -202,6 +203,7 @@ def add_page(
     url: str,
     status: int | None,
     fate: PageFate,
+    reason: str = "",
     content_type: str = "",
     etag: str = "",
     last_modified: str = "",
@@ -215,6 +217,7 @@ def add_page(
         "url": url,
         "status": status,
         "fate": fate,
+        "reason": reason,
         "content_type": content_type,
         "etag": etag,
         "last_modified": last_modified,
@@ -234,9 +237,14 @@ def page(tx: Transaction, page_id: int) -> PageRow:
     return PageRow(**{name: row[name] for name in PageRow.__slots__})
 
 
-def set_page_outcome(tx: Transaction, page_id: int, outcome: Outcome, fate: PageFate | None = None) -> None:
+def set_page_fate(tx: Transaction, page_id: int, fate: PageFate, reason: str) -> None:
+    """What the page turned out to be when it was read."""
+    tx.execute(SQL["page_fate"], {"id": page_id, "fate": fate, "reason": reason})
+
+
+def set_page_outcome(tx: Transaction, page_id: int, outcome: Outcome) -> None:
     """What this reading did."""
-    tx.execute(SQL["page_outcome"], {"id": page_id, "outcome": outcome, "fate": fate})
+    tx.execute(SQL["page_outcome"], {"id": page_id, "outcome": outcome})
 
 
 def validators(tx: Transaction, entry_id: int) -> tuple[str, str]:

@@ -200,7 +200,7 @@ select number, read_at, title, digest, completeness, engine, length(text) as cha
 from revision where entry_id = %(entry)s order by number
 
 -- name: pages_of
-select page.id, fetched_at, url, status, fate, outcome, archive_file, archive_offset
+select page.id, fetched_at, url, status, fate, reason, outcome, archive_file, archive_offset
 from page where entry_id = %(entry)s order by fetched_at, id
 
 -- name: sightings_of

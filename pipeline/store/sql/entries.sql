@@ -52,22 +52,25 @@ where id = %(id)s
 
 -- name: read
 -- A reading is over: when the next one is due, and how many in a row brought nothing.
-update entry set stage = 'done', due_at = %(due_at)s, priority = %(priority)s, reason = %(reason)s, attempts = 0,
-    unchanged = %(unchanged)s, outcome = coalesce(%(outcome)s, outcome), lease_token = null, lease_until = null
+update entry set stage = 'done', due_at = %(due_at)s, priority = %(priority)s, reason = '', attempts = 0,
+    page_id = coalesce(%(page_id)s, page_id), unchanged = %(unchanged)s, outcome = coalesce(%(outcome)s, outcome), lease_token = null, lease_until = null
 where id = %(id)s
 
 -- name: add_page
-insert into page (entry_id, run_id, fetched_at, url, status, fate, content_type, etag, last_modified,
+insert into page (entry_id, run_id, fetched_at, url, status, fate, reason, content_type, etag, last_modified,
     archive_file, archive_offset, archive_length)
-values (%(entry)s, %(run)s, %(at)s, %(url)s, %(status)s, %(fate)s, %(content_type)s, %(etag)s,
+values (%(entry)s, %(run)s, %(at)s, %(url)s, %(status)s, %(fate)s, %(reason)s, %(content_type)s, %(etag)s,
     %(last_modified)s, %(archive_file)s, %(archive_offset)s, %(archive_length)s)
 returning id
 
 -- name: page
 select * from page where id = %(id)s
 
+-- name: page_fate
+update page set fate = %(fate)s, reason = %(reason)s where id = %(id)s
+
 -- name: page_outcome
-update page set outcome = %(outcome)s, fate = coalesce(%(fate)s, fate) where id = %(id)s
+update page set outcome = %(outcome)s where id = %(id)s
 
 -- name: validators
 select etag, last_modified, url from page

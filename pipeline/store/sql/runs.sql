@@ -73,8 +73,10 @@ where crawl_delay > %(crawl_delay)s and (
 order by name
 
 -- name: failures
--- What deserves a look: what could be tried again comes first.
-select id, url, outcome, page_fate, reason, stage = 'done' and attempts > 0 as gave_up from entry
-where run_id = any(%(ids)s) and (outcome = 'failed' or reason <> '')
-  and outcome is distinct from 'not_french'
-order by outcome = 'failed' desc nulls last, page_fate = 'gone', outcome, url limit %(limit)s
+-- What deserves a look, pages that were not read among them: what could be tried again comes first.
+select entry.id, entry.url, entry.outcome, page_fate, coalesce(nullif(entry.reason, ''), page.reason) as reason,
+    stage = 'done' and attempts > 0 as gave_up
+from entry left join page on page.id = page_id
+where entry.run_id = any(%(ids)s) and entry.outcome is distinct from 'not_french'
+  and (entry.outcome = 'failed' or entry.reason <> '' or page.fate not in ('full', 'teaser') and page.reason <> '')
+order by entry.outcome = 'failed' desc nulls last, page_fate = 'gone', entry.outcome, entry.url limit %(limit)s

@@ -108,7 +108,7 @@ create table entry (
     due_at        timestamptz,           -- null: nothing more is planned
     priority      smallint not null default 1,   -- 1 new, 2 read again, 3 history
     attempts      int not null default 0,
-    reason        text not null default '',      -- why it waits, or why it failed
+    reason        text not null default '',      -- why it waits, or why it failed; of its page: page.reason
     lease_token   bigint,
     lease_until   timestamptz,
     outcome       text,                  -- null until the first passage is done
@@ -153,6 +153,7 @@ create table page (
     url            text not null,        -- final, after redirects
     status         int,
     fate           text not null,
+    reason         text not null default '',  -- why it was not read, or not in full
     content_type   text not null default '',
     etag           text not null default '',
     last_modified  text not null default '',
