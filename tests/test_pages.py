@@ -23,6 +23,12 @@ def html(title="Le port rouvre", text=TEXT):
     return f"{head}<body><article><h1>{title}</h1>{paragraphs}</article></body></html>".encode()
 
 
+WALLED = html(text=f"{TEXT[:900]} ").replace(
+    b"</article>", "<p>Il vous reste 80 % de cet article à lire.</p></article>".encode()
+)
+SHELL = b"<html><body><script>x()</script><div id=app></div></body></html>"
+
+
 def answers(body, *headers, status="200 OK"):
     return lambda talk: talk.answer(status, body, "Content-Type: text/html", *headers)
 
@@ -71,6 +77,43 @@ def test_a_page_is_fetched_if_it_can_be_read(size, fate, library, site):
     steps.extract(library, "run")
 
     assert entry(library)["page_fate"] == fate
+
+
+# --- a page that shows less
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "kept"),
+    [
+        (answers(html()), answers(WALLED), "full"),
+        (answers(html()), answers(SHELL), "full"),
+        (answers(WALLED), answers(SHELL), "teaser"),
+        (answers(WALLED), answers(html(), status="403 Forbidden"), "teaser"),
+        (answers(SHELL), answers(WALLED), "summary teaser"),
+        (answers(WALLED), answers(html()), "teaser full"),
+    ],
+    ids=[
+        "a wall",
+        "a shell",
+        "a shell before a wall",
+        "no access",
+        "a wall for a shell",
+        "a wall that opens",
+    ],
+)
+def test_a_text_is_replaced_by_a_better_one_only(first, then, kept, library, site):
+    """Full, teaser, the feed's summary: a later reading that brings less has brought nothing."""
+    site.answers["/une"] = first
+    listed(library, site.url("/une"))
+    go_on(library)
+    site.answers["/une"] = then
+
+    read_again(library)
+
+    revisions = query(library, "select completeness from revision order by number")
+    assert " ".join(row["completeness"] for row in revisions) == kept
+    [newest] = query(library, "select outcome from page order by id desc limit 1")
+    assert newest["outcome"] == ("revised" if " " in kept else "unchanged")
 
 
 # --- why a page was not read

@@ -19,7 +19,7 @@ from pipeline.store import Transaction, entries
 from pipeline.store.entries import EntryRow, PageRow, RevisionRow
 
 BATCH = 16  # entries a claim: some 2 s of work
-_POORER = (Completeness.TEASER, Completeness.SUMMARY, Completeness.EMPTY)
+_RICHEST_FIRST = (Completeness.FULL, Completeness.TEASER, Completeness.SUMMARY, Completeness.EMPTY)
 _FATE = {
     Completeness.FULL: PageFate.FULL,
     Completeness.TEASER: PageFate.TEASER,
@@ -152,9 +152,6 @@ def _nothing_new(runtime: Runtime, tx: Transaction, done: Reading, latest: Revis
 
 
 def _is_poorer(article: Article, latest: RevisionRow | None) -> bool:
-    """Whether the page shows less than it once did, as when a paywall closes: the full text is kept."""
-    return (
-        latest is not None
-        and latest.article.completeness is Completeness.FULL
-        and article.completeness in _POORER
-    )
+    """Whether this is less than what is known, as when a paywall closes or a page cannot be read for once."""
+    rank = _RICHEST_FIRST.index
+    return latest is not None and rank(article.completeness) > rank(latest.article.completeness)
