@@ -2,8 +2,10 @@
 
 import pytest
 from sites import Site, listed, query
+from warcio.archiveiterator import ArchiveIterator
 
-from pipeline import steps
+from pipeline import schedule, steps
+from pipeline.archive import Pointer
 from pipeline.stages import fetch
 from pipeline.store import runs
 from pipeline.store.runs import Run
@@ -47,6 +49,16 @@ def library(open_runtime, site):
     return runtime
 
 
+def conditional(body, *validators):
+    """A page for whoever asks plainly, and 304 for whoever has it."""
+
+    def answer(talk):
+        known = "if-none-match" in talk.headers() or "if-modified-since" in talk.headers()
+        talk.answer("304 Not Modified") if known else answers(body, *validators)(talk)
+
+    return answer
+
+
 def go_on(runtime):
     """The rest of the line: what is due is fetched, read, compared, tagged and indexed."""
     for step in (steps.fetch, steps.extract, steps.deduplicate, steps.tag, steps.index):
@@ -77,6 +89,63 @@ def test_a_page_is_fetched_if_it_can_be_read(size, fate, library, site):
     steps.extract(library, "run")
 
     assert entry(library)["page_fate"] == fate
+
+
+# --- what is kept
+
+
+def pdf(talk):
+    talk.answer("200 OK", b"%PDF-1.7", "Content-Type: application/pdf")
+
+
+def cut_off(talk):
+    talk.head_only("Content-Length: 99999", "Content-Type: text/html")
+    talk.send(html())
+
+
+KEPT = {
+    "a page": (answers(html()), "full", html()),
+    "gone": (answers(b"Rien ici", status="404 Not Found"), "gone", b"Rien ici"),
+    "a wall": (answers(html("Vos cookies"), status="403 Forbidden"), "forbidden", html("Vos cookies")),
+    "another type": (pdf, "unparsable", b"%PDF-1.7"),
+    "no body": (answers(b"", status="410 Gone"), "gone", b""),
+    "an error, at last": (answers(b"En panne", status="503 Busy"), "not_fetched", b"En panne"),
+    "cut off, at last": (cut_off, "not_fetched", html()),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_whatever_came_for_a_page_is_kept_with_its_redirects(name, library, site):
+    """What a publisher answered can be shown, a refusal as well; only pages are read, though."""
+    answer, fate, body = KEPT[name]
+    site.answers = {"/une": lambda talk: talk.answer("302 Found", b"", "Location: /deux"), "/deux": answer}
+    listed(library, site.url("/une"))
+    query(library, "update entry set attempts = %s", len(schedule.RETRY))
+
+    steps.fetch(library, "run")
+    steps.extract(library, "run")
+
+    [row] = query(library, "select * from page")
+    assert row["fate"] == fate
+    pointer = Pointer(row["archive_file"], row["archive_offset"], row["archive_length"])
+    assert library.archive.read(pointer)[1] == body
+    [file] = library.archive.folder.glob("*/*.gz")
+    with file.open("rb") as opened:
+        asked = [record.rec_headers["WARC-Target-URI"] for record in ArchiveIterator(opened)]
+    assert asked == [site.url("/une")] * 2 + [site.url("/deux")] * 2
+    read = query(library, "select engine from revision where engine <> 'feed'")
+    assert len(read) == (fate == "full")
+
+
+def test_not_modified_leaves_nothing_in_the_archive(library, site):
+    """The page that it speaks of is there."""
+    site.answers["/une"] = conditional(html(), 'ETag: "a"')
+    listed(library, site.url("/une"))
+    go_on(library)
+    read_again(library)
+
+    pages = query(library, "select status, archive_file is null as nowhere from page order by id")
+    assert [(row["status"], row["nowhere"]) for row in pages] == [(200, False), (304, True)]
 
 
 # --- a page that shows less

@@ -68,7 +68,7 @@ def _read(runtime: Runtime, entry: EntryRow) -> Reading:
     with runtime.store.transaction("read") as tx:
         page = entries.page(tx, entry.page_id)
         claims = entries.claims(tx, entry.id)
-    if page.pointer is None:
+    if page.pointer is None or not page.came:
         return _from_claims(page, entry, claims, PageFate(page.fate), page.reason)
     try:
         _, body = runtime.archive.read(page.pointer)

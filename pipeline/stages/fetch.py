@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from pipeline import failpoints, schedule
+from pipeline.archive import Pointer
 from pipeline.errors import BlockedAddress, Busy, Conflict, Permanent, TimedOut, TooLarge, Unreachable
 from pipeline.model import Outcome, PageFate, Stage
 from pipeline.reading import PAGE_CAP
@@ -150,7 +151,7 @@ def _fetch(runtime: Runtime, run: str, mine: Turns, entry: EntryRow) -> None:
     if retry_after:
         mine.pause(retry_after)
         _postpone(runtime, mine, retry_after, ending.reason)
-    _try_again(runtime, run, mine, entry, ending, retry_after=retry_after)
+    _try_again(runtime, run, mine, entry, ending, fetched, retry_after=retry_after)
 
 
 def judge(fetched: Fetched, *, asked_before: bool) -> Ending | None:  # noqa: PLR0911  a table, read from top to bottom
@@ -211,13 +212,14 @@ def _try_again(  # noqa: PLR0917  what was asked, and what came of it
     mine: Turns,
     entry: EntryRow,
     ending: Ending,
+    fetched: Fetched | None = None,
     retry_after: float | None = None,
 ) -> None:
     """Ask again when it is time; after the last attempt go on with what is known without the page."""
     attempts = entry.attempts + 1
     due_at = schedule.next_attempt(attempts, now=runtime.now(), retry_after=retry_after)
     if due_at is None:
-        _write(runtime, run, mine, entry, Ending(ending.fate, f"{ending.reason} ({attempts} times)"), None)
+        _write(runtime, run, mine, entry, Ending(ending.fate, f"{ending.reason} ({attempts} times)"), fetched)
     else:
         _move_later(runtime, run, mine, entry, ending.reason, due_at, attempts)
 
@@ -243,10 +245,7 @@ def _write(  # noqa: PLR0917  what was asked, and what came of it
     """Keep the page, note the reading, and send the entry on, in one transaction."""
     now = runtime.now()
     response = fetched.response if fetched else None
-    pointer = None
-    if fetched and ending.fate is PageFate.FULL and ending.outcome is None:
-        pointer = runtime.archive.append([*fetched.hops, fetched.response])[-1]
-        failpoints.reach("after_archive")
+    pointer = _keep(runtime, fetched) if fetched else None
     with runtime.store.transaction("fetch") as tx:
         if not entries.held(tx, [entry.id], token=mine.token):
             return
@@ -264,7 +263,7 @@ def _write(  # noqa: PLR0917  what was asked, and what came of it
             last_modified=response.last_modified if response else "",
             pointer=pointer,
         )
-        if entry.revision and pointer is None:
+        if entry.revision and (ending.fate is not PageFate.FULL or ending.outcome):
             _keep_text(runtime, tx, entry, page, ending)
         elif ending.outcome:
             entries.set_page_outcome(tx, page, ending.outcome)
@@ -285,6 +284,15 @@ def _write(  # noqa: PLR0917  what was asked, and what came of it
         extra={"run": run, "host": entry.host, "entry": entry.id, "fate": str(ending.fate)}
         | ({"status": response.status, "bytes": len(response.raw_body)} if response else {}),
     )
+
+
+def _keep(runtime: Runtime, fetched: Fetched) -> Pointer | None:
+    """Archive whatever came, with the redirects that led there. "Not modified" brings nothing."""
+    if fetched.response.status == 304:  # noqa: PLR2004
+        return None
+    pointer = runtime.archive.append([*fetched.hops, fetched.response])[-1]
+    failpoints.reach("after_archive")
+    return pointer
 
 
 def _keep_text(runtime: Runtime, tx: Transaction, entry: EntryRow, page: int, ending: Ending) -> None:

@@ -16,6 +16,8 @@ from pipeline.store.sql import load
 
 SQL = load("entries")
 
+_SUCCESS = range(200, 300)  # of HTTP
+
 
 @dataclass(frozen=True, slots=True)
 class EntryRow:
@@ -56,10 +58,15 @@ class PageRow:
 
     @property
     def pointer(self) -> Pointer | None:
-        """Where its bytes lie; None where nothing was received that is worth keeping."""
+        """Where the answer lies; None where none came, or only "not modified"."""
         if self.archive_file is None or self.archive_offset is None or self.archive_length is None:
             return None
         return Pointer(self.archive_file, self.archive_offset, self.archive_length)
+
+    @property
+    def came(self) -> bool:
+        """Whether the answer is the page, whole: refusals and what was cut off are kept as well."""
+        return self.status in _SUCCESS and self.fate != PageFate.NOT_FETCHED
 
 
 @dataclass(frozen=True, slots=True)
