@@ -1,5 +1,7 @@
 """What becomes of a page: asked for, kept, read, and read again, on a real store and loopback servers."""
 
+from email.utils import parsedate_to_datetime
+
 import pytest
 from sites import Site, listed, query
 from warcio.archiveiterator import ArchiveIterator
@@ -146,6 +148,34 @@ def test_not_modified_leaves_nothing_in_the_archive(library, site):
 
     pages = query(library, "select status, archive_file is null as nowhere from page order by id")
     assert [(row["status"], row["nowhere"]) for row in pages] == [(200, False), (304, True)]
+
+
+# --- what is asked for again
+
+
+def test_a_page_behind_a_redirect_says_nothing_of_the_address_that_was_asked(library, site):
+    """A page of maintenance, younger than the article: its date must not make the article "not modified"."""
+    younger, older = "Wed, 25 Nov 2026 20:00:00 GMT", "Tue, 24 Nov 2026 08:00:00 GMT"
+
+    def une(talk):  # as RFC 9110, 13.1.3, has it
+        since = talk.headers().get("if-modified-since")
+        if since and parsedate_to_datetime(older) <= parsedate_to_datetime(since):
+            talk.answer("304 Not Modified")
+        else:
+            answers(html(), f"Last-Modified: {older}")(talk)
+
+    site.answers = {
+        "/une": lambda talk: talk.answer("302 Found", b"", "Location: /maintenance"),
+        "/maintenance": answers(html("Site en maintenance", TEXT[:700]), f"Last-Modified: {younger}"),
+    }
+    listed(library, site.url("/une"))
+    go_on(library)
+    site.answers["/une"] = une
+
+    read_again(library)
+
+    titles = query(library, "select title from revision order by number")
+    assert [row["title"] for row in titles] == ["Site en maintenance", "Le port rouvre"]
 
 
 # --- a page that shows less

@@ -442,6 +442,17 @@ def test_every_feed_has_its_row_in_the_report(library, site):
     assert [feed_of(library, site, path)["failures"] for path in paths] == [0, 0, 2, 2, 2, 2, 2]
 
 
+def test_what_a_feed_behind_a_redirect_is_known_by_is_not_asked_of_the_address(library, site):
+    """The next polling asks without it: the address may answer for itself again."""
+    site.answers |= {"/a": redirects("/b"), "/b": rss(site)}
+    polled(library, site, "/a")
+    site.answers["/a"] = rss(site)
+
+    assert polled(library, site, "/a", run="second").polls == {"unchanged": 1}
+    assert [path for path in site.paths if path != "/robots.txt"] == ["/a", "/b", "/a"]
+    assert all("if-none-match" not in talk.headers() for talk in site.server.conversations)
+
+
 def test_a_feed_waits_while_its_host_cannot_be_asked(library, site):
     """Unreadable robots.txt: no failure, no pause for others, due when robots.txt is asked for again."""
     site.answers |= {"/robots.txt": UNREADABLE["error"], "/a": rss(site), "/b": rss(site)}

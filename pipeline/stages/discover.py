@@ -172,7 +172,7 @@ def _read(runtime: Runtime, run: str, row: FeedRow, fetched: Fetched) -> None:
             feed,
             catalogue=runtime.catalogue,
             source=row,
-            validators=(response.etag, response.last_modified),
+            validators=fetched.validators,
             digest=digest,
             pointer=pointer,
             priority=NEW,

@@ -245,6 +245,7 @@ def _write(  # noqa: PLR0917  what was asked, and what came of it
     """Keep the page, note the reading, and send the entry on, in one transaction."""
     now = runtime.now()
     response = fetched.response if fetched else None
+    etag, last_modified = fetched.validators if fetched else ("", "")
     pointer = _keep(runtime, fetched) if fetched else None
     with runtime.store.transaction("fetch") as tx:
         if not entries.held(tx, [entry.id], token=mine.token):
@@ -259,8 +260,8 @@ def _write(  # noqa: PLR0917  what was asked, and what came of it
             fate=ending.fate,
             reason=ending.reason,
             content_type=response.content_type if response else "",
-            etag=response.etag if response else "",
-            last_modified=response.last_modified if response else "",
+            etag=etag,
+            last_modified=last_modified,
             pointer=pointer,
         )
         if entry.revision and (ending.fate is not PageFate.FULL or ending.outcome):

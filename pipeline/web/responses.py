@@ -98,6 +98,11 @@ class Fetched:
     hops: tuple[Response, ...] = ()  # the redirects that led here
 
     @property
+    def validators(self) -> tuple[str, str]:
+        """ETag and Last-Modified to ask the first URL again with; none if they are another URL's."""
+        return ("", "") if self.hops else (self.response.etag, self.response.last_modified)
+
+    @property
     def moved_to(self) -> str:
         """Where the first URL has moved for good, by 301 and 308 alone; empty if it has not moved."""
         moved = ""
