@@ -1,5 +1,7 @@
 """What becomes of a page: asked for, kept, read, and read again, on a real store and loopback servers."""
 
+import json
+import shutil
 from email.utils import parsedate_to_datetime
 
 import pytest
@@ -8,7 +10,7 @@ from warcio.archiveiterator import ArchiveIterator
 
 from pipeline import schedule, steps
 from pipeline.archive import Pointer
-from pipeline.stages import fetch
+from pipeline.stages import documents, fetch
 from pipeline.store import runs
 from pipeline.store.runs import Run
 
@@ -51,12 +53,14 @@ def library(open_runtime, site):
     return runtime
 
 
-def conditional(body, *validators):
-    """A page for whoever asks plainly, and 304 for whoever has it."""
+def conditional(body, etag):
+    """A page that is in this state, and 304 for whoever knows it."""
 
     def answer(talk):
-        known = "if-none-match" in talk.headers() or "if-modified-since" in talk.headers()
-        talk.answer("304 Not Modified") if known else answers(body, *validators)(talk)
+        if talk.headers().get("if-none-match") == etag:
+            talk.answer("304 Not Modified")
+        else:
+            answers(body, f"ETag: {etag}")(talk)
 
     return answer
 
@@ -141,7 +145,7 @@ def test_whatever_came_for_a_page_is_kept_with_its_redirects(name, library, site
 
 def test_not_modified_leaves_nothing_in_the_archive(library, site):
     """The page that it speaks of is there."""
-    site.answers["/une"] = conditional(html(), 'ETag: "a"')
+    site.answers["/une"] = conditional(html(), '"a"')
     listed(library, site.url("/une"))
     go_on(library)
     read_again(library)
@@ -174,8 +178,76 @@ def test_a_page_behind_a_redirect_says_nothing_of_the_address_that_was_asked(lib
 
     read_again(library)
 
-    titles = query(library, "select title from revision order by number")
-    assert [row["title"] for row in titles] == ["Site en maintenance", "Le port rouvre"]
+    assert titles(library) == ["Site en maintenance", "Le port rouvre"]
+
+
+def lost(runtime):
+    """The archive's disk is gone, and another one stands in its place."""
+    runtime.archive.close()
+    shutil.rmtree(runtime.archive.folder)
+
+
+def titles(runtime):
+    return [row["title"] for row in query(runtime, "select title from revision order by number")]
+
+
+def test_a_page_that_was_not_read_is_asked_for_in_full(library, site):
+    """The feed's summary stood in for it: that the page is as it was does not make it known."""
+    site.answers["/une"] = conditional(html(), '"a"')
+    listed(library, site.url("/une"))
+    steps.fetch(library, "run")
+    lost(library)
+    go_on(library)
+    assert entry(library)["page_fate"] == "unparsable"
+
+    read_again(library)
+
+    assert titles(library) == ["Un titre", "Le port rouvre"]
+    assert entry(library)["page_fate"] == "full"
+
+
+def test_a_change_that_was_not_read_is_asked_for_in_full(library, site):
+    """The text before it is known, and stays; the page's new state is not."""
+    site.answers["/une"] = conditional(html(), '"a"')
+    listed(library, site.url("/une"))
+    go_on(library)
+    site.answers["/une"] = conditional(html("Le port ne rouvre pas"), '"b"')
+    query(library, "update entry set due_at = now()")
+    steps.fetch(library, "run")
+    lost(library)
+    go_on(library)
+    assert titles(library) == ["Le port rouvre"]
+
+    read_again(library)
+
+    assert titles(library) == ["Le port rouvre", "Le port ne rouvre pas"]
+
+
+@pytest.mark.parametrize("body", [html(), WALLED], ids=["the same text", "less"])
+def test_a_page_that_brought_nothing_is_known_all_the_same(body, library, site):
+    """It was read: the next question is whether that one is still there."""
+    site.answers["/une"] = conditional(html(), '"a"')
+    listed(library, site.url("/une"))
+    go_on(library)
+    site.answers["/une"] = conditional(body, '"b"')
+    read_again(library)
+    read_again(library)
+
+    assert [row["status"] for row in query(library, "select status from page order by id")] == [200, 200, 304]
+
+
+def test_a_text_that_was_handed_in_is_not_what_the_page_says(library, site):
+    """A document imported over a page that was read: "not modified" would not speak of it."""
+    site.answers["/une"] = conditional(html(), '"a"')
+    listed(library, site.url("/une"))
+    go_on(library)
+    record = {"url": site.url("/une"), "title": "Le port", "text": TEXT}
+    documents.take(library, "run", [documents.parse(json.dumps(record).encode())])
+    go_on(library)
+
+    read_again(library)
+
+    assert titles(library) == ["Le port rouvre", "Le port", "Le port rouvre"]
 
 
 # --- a page that shows less

@@ -122,7 +122,7 @@ def _fetch_each(mine: Turns, runtime: Runtime, run: str, _: int, rows: Sequence[
 def _fetch(runtime: Runtime, run: str, mine: Turns, entry: EntryRow) -> None:
     """Ask for one page and write what came of it."""
     with runtime.store.transaction("validators") as tx:
-        etag, last_modified = entries.validators(tx, entry.id) if entry.revision else ("", "")
+        etag, last_modified = entries.validators(tx, entry.id)
     try:
         fetched = runtime.fetcher.follow(
             entry.url, cap=PAGE_CAP, admit=mine.admit, etag=etag, last_modified=last_modified

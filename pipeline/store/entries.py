@@ -255,7 +255,7 @@ def set_page_outcome(tx: Transaction, page_id: int, outcome: Outcome) -> None:
 
 
 def validators(tx: Transaction, entry_id: int) -> tuple[str, str]:
-    """ETag and Last-Modified of the newest page that was kept, empty where there are none."""
+    """ETag and Last-Modified of the newest page that need not be read again; empty where there are none."""
     row = tx.execute(SQL["validators"], {"entry": entry_id}).fetchone()
     return (row["etag"], row["last_modified"]) if row else ("", "")
 

@@ -73,9 +73,15 @@ update page set fate = %(fate)s, reason = %(reason)s where id = %(id)s
 update page set outcome = %(outcome)s where id = %(id)s
 
 -- name: validators
-select etag, last_modified, url from page
-where entry_id = %(entry)s and status = 200 and archive_file is not null
-order by fetched_at desc, id desc limit 1
+-- Of the newest page that was read and is behind the text that is known, or brought no better one: only if that
+-- is "not modified" is there nothing to be read.
+select page.etag, page.last_modified
+from entry join revision on revision.entry_id = entry.id and revision.number = entry.revision
+join page on page.entry_id = entry.id
+where entry.id = %(entry)s and revision.completeness in ('full', 'teaser')
+  and page.status = 200 and page.fate in ('full', 'teaser')
+  and (page.id = revision.page_id or page.id > revision.page_id and page.outcome = 'unchanged')
+order by page.id desc limit 1
 
 -- name: claims
 -- The richest thing said, chosen in an order that does not depend on who came first.
