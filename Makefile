@@ -39,7 +39,7 @@ check: install ## Lint, types and the quick tests (at most 90 s): before every c
 	@$(BIN)/mypy
 	@$(PYTEST) -q -m "not slow and not crash and not airflow and not corpus"
 
-crash: install ## Kill the line at 200 moments and see that nothing is lost or doubled.
+crash: install ## Kill the line at 200 random moments and every named point: nothing is lost or doubled.
 	@VEILLE_CRASHES=200 $(PYTEST) -m crash
 
 format: install ## Format the code.
