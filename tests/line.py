@@ -23,4 +23,4 @@ def run_line(runtime, stages=STAGES):
 if __name__ == "__main__":
     with Runtime(from_environment(), workers=1) as opened:
         # The index comes first, empty: made in the end it would be whole, whatever the outbox had forgotten.
-        run_line(opened, sys.argv[1:] or ("index", *STAGES))
+        steps.report(opened, run_line(opened, sys.argv[1:] or ("index", *STAGES)))

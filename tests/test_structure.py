@@ -1,6 +1,7 @@
 """The house: what may import what, how light it is to enter, how thin the DAGs are."""
 
 import ast
+import collections
 import os
 import re
 import subprocess
@@ -8,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from moments import KILLED, READING
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted(path for path in (ROOT / "pipeline").rglob("*.py") if "versions" not in path.parts)
@@ -83,6 +85,23 @@ def test_every_statement_is_used():
     }
 
     assert {name for name in named if f'SQL["{name}"]' not in code} == set()
+
+
+def transactions():
+    """The name of every transaction that the code begins, as often as it stands there."""
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "transaction":
+                yield ast.literal_eval(node.args[0])
+
+
+def test_every_transaction_is_killed_or_only_reads():
+    """Whoever adds a commit says at which moments `test_crash` kills it, or that it writes nothing."""
+    found = collections.Counter(transactions())
+
+    assert found.keys() == KILLED | READING.keys()
+    assert not KILLED & READING.keys()
+    assert {name for name in KILLED if found[name] > 1} == set(), "a moment is one place in the code"
 
 
 @pytest.mark.parametrize("path", DAGS, ids=name)

@@ -93,7 +93,7 @@ def _work_host(runtime: Runtime, run: str, mine: Turns, host: str, shift: Shift)
     while not shift.over():
         try:
             mine.hold(host)  # the last page's redirects may have led elsewhere
-            with runtime.store.transaction("claim") as tx:
+            with runtime.store.transaction("claim_pages") as tx:
                 rows = entries.claim_of_host(
                     tx,
                     host,

@@ -185,13 +185,13 @@ def _write_for_a_while(runtime: Runtime) -> int:
 def _write_batch(runtime: Runtime) -> int:
     """Write one batch, under the index's lock; return its size."""
     store = runtime.store
-    with store.transaction("claim") as tx:
+    with store.transaction("claim_documents") as tx:
         token = leases.new_token(tx)
         ids = outbox.claim(tx, token=token, lease=store.lease_seconds, now=runtime.now(), limit=BATCH)
     if not ids:
         return 0
     with runtime.keeper.keep(token):
-        with store.transaction("read") as tx:
+        with store.transaction("read_documents") as tx:
             living, dead = articles.documents(tx, ids, runtime.catalogue)
         refused = runtime.index.put(living)
         runtime.index.delete([str(id_) for id_, _ in dead])

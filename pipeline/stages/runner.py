@@ -22,7 +22,7 @@ def drain(runtime: Runtime, run: str, stage: Stage, work: Work, batch: int) -> N
     """
     store = runtime.store
     while True:
-        with store.transaction("claim") as tx:
+        with store.transaction("claim_entries") as tx:
             token = leases.new_token(tx)
             rows = entries.claim(
                 tx, stage, token=token, lease=store.lease_seconds, now=runtime.now(), limit=batch
