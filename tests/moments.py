@@ -58,6 +58,8 @@ READING = {
     "runs": "which runs there were",
     "recent": "the last runs, for the demonstration",
     "tell": "what came of the demonstration",
+    "figures": "how many documents there should be, for `veille doctor`",
+    "count": "how many documents a new index will have, for the progress bar",
     "status": "the figures of `veille status`",
     "show": "one article, for `veille show`",
     "topics": "which topics are carried, for the commands",
