@@ -14,6 +14,8 @@ from pipeline.search.tantivy import TantivyIndex
 from pipeline.stages import index
 from pipeline.store import articles, leases, outbox
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def runtime(open_runtime, tmp_path):
@@ -72,7 +74,6 @@ def test_what_a_dead_writer_held_is_written_by_the_next(runtime):
     assert not any(index.differences(runtime).values())
 
 
-@pytest.mark.slow
 @pytest.mark.crash
 def test_an_import_that_was_killed_over_the_index_is_found_after_the_next_run(runtime, tmp_path, veille):
     """The documents were claimed and read when the process died."""
@@ -175,7 +176,6 @@ def test_what_is_written_while_it_is_compared_is_no_difference(runtime):
     assert index.differences(runtime)["missing"] == [lost]
 
 
-@pytest.mark.slow
 def test_the_check_fails_over_what_waits(runtime, veille):
     """For people and for programs."""
     ids = saved_again(runtime)
@@ -198,7 +198,6 @@ def test_a_rebuild_tells_how_far_it_is(runtime, monkeypatch):
     assert told == [1, 1]
 
 
-@pytest.mark.slow
 def test_a_rebuild_shows_its_total_on_a_terminal(runtime, veille):
     master, terminal = os.openpty()
     veille("index", "rebuild", stderr=terminal)

@@ -150,6 +150,24 @@ def test_a_query_means(text, meaning):
 
 
 @pytest.mark.parametrize(
+    ("text", "neighbours"),
+    [
+        ("garantie de sécurité pour l'Ukraine", ["<garantie securite>~2", "<securite ukraine>~2"]),
+        ("title:(gaz paix) vin", ["title:<gaz paix>~2"]),
+        ("gaz AND paix", ["<gaz paix>~2"]),
+        ("gaz porte-avions paix", []),
+        ('gaz "paix" vin', []),
+        ("gaz pai* vin", []),
+        ("author:Jean author:Lefèvre", []),
+        ("gaz -paix vin", []),
+        ("le de", []),
+    ],
+)
+def test_plain_words_beside_each_other_are_neighbours(text, neighbours):
+    assert [shown(pair) for pair in parse(text).neighbours] == neighbours
+
+
+@pytest.mark.parametrize(
     ("text", "position", "says"),
     [
         ("AND", 0, "AND needs something on both sides"),

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pipeline import query as q
 from pipeline.errors import NotFound
 from pipeline.model import Document
+from pipeline.newsroom import content as newsroom
 from pipeline.search import FACETS, REBUILD, Filters, Index, Sort, rebuild
 from pipeline.tokens import fold, tokenize
 
@@ -328,6 +329,75 @@ def test_a_match_in_the_title_comes_before_one_in_the_lead_before_one_in_the_tex
     )
 
     assert found(index, "Ukraine") == ["title", "lead", "text"]
+
+
+FILLER = "Un mot suit un autre mot sans fin."
+
+
+@pytest.mark.parametrize("query", ["garantie sécurité", "garanties de sécurité", "text:(garantie sécurité)"])
+@pytest.mark.parametrize(
+    "together",
+    ["garanties sécurité", "garanties de sécurité", "garantie de la sécurité", "garanties : la sécurité"],
+)
+def test_words_that_stand_together_come_before_scattered_ones(index, query, together):
+    """Even before more of them; with up to two other words between, and without a change of what is found."""
+    scattered = (
+        f"La sécurité d'abord. {FILLER} Une garantie. {FILLER} La sécurité ensuite. {FILLER} Garantie."
+    )
+    index.put(
+        [
+            document("scattered", title="Vendanges", text=scattered),
+            document(
+                "together", title="Vendanges", text=f"{FILLER} On parle de {together}. {FILLER} {FILLER}"
+            ),
+            document("one", title="Vendanges", text=f"Sécurité. {FILLER}"),
+            *(document(str(i), title="Vendanges", text=FILLER) for i in range(9)),
+        ]
+    )
+
+    answer = index.search(query, facets=("publisher",))
+
+    assert [result.id for result in answer.results] == ["together", "scattered"]
+    assert answer.total == 2
+    assert answer.facets[0].counts == (("presse", 2),)
+
+
+def test_words_of_different_fields_or_excluded_ones_do_not_stand_together(index):
+    """Their places in one text say nothing, and a word in quotes or with a star asks for what it says."""
+    index.put(
+        [
+            document("apart", title="Gaz", text=f"Paix. {FILLER} Gaz."),
+            document("together", title="Gaz", text=f"Gaz paix. {FILLER}"),
+        ]
+    )
+
+    for query in ("title:gaz text:paix", "gaz -vin paix", '"gaz" paix', "gaz pai*"):
+        first, second = index.search(query).results
+        assert first.score == second.score, query
+
+
+@pytest.mark.parametrize(
+    "query", ["garanties de sécurité", "garantie de sécurité pour l'Ukraine", "garanties sécurité"]
+)
+def test_the_newsroom_on_security_guarantees_comes_before_social_security(index, query):
+    """An article on the budget of social security has all the words, some of them in its title."""
+    index.put(
+        document(
+            f"{story.publisher}-{story.slug}",
+            title=story.title,
+            lead=story.lead,
+            text="\n".join(story.paragraphs),
+        )
+        for publisher in newsroom.load()
+        for story in publisher.stories
+    )
+
+    ids = found(index, query)
+
+    [social] = [i for i, id_ in enumerate(ids) if "securite-sociale" in id_]
+    guarantees = [i for i, id_ in enumerate(ids) if "garanties-de-securite" in id_ or "casse-tete" in id_]
+    assert len(guarantees) >= 3
+    assert max(guarantees) < social
 
 
 def test_without_words_to_be_relevant_to_the_newest_come_first(index):

@@ -5,9 +5,10 @@ Reads no text of a query and knows no engine.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import Enum, auto
+from itertools import pairwise
 from typing import Final, TypeAlias
 
 from pipeline.errors import Permanent
@@ -56,6 +57,9 @@ FIELDS: Final = {
 }
 
 
+NEAR: Final = 2  # words that may stand between neighbours: « garanties de la sécurité »
+
+
 @dataclass(frozen=True, slots=True)
 class Term:
     """A word of a query, analysed; `offset` counts positions from the first word kept."""
@@ -80,6 +84,11 @@ class Words:
     prefix: bool = False
     quoted: bool = False
     skippable: bool = False  # an unquoted stop word: means nothing beside other words
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is one word, compared by its stem and not in quotes."""
+        return len(self.terms) == 1 and not self.exact and not self.quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +133,18 @@ class Everything:
 @dataclass(frozen=True, slots=True)
 class And:
     parts: "tuple[Query, ...]"
+
+    @property
+    def neighbours(self) -> tuple[Words, ...]:
+        """Every two plain words that follow each other in the query, as a phrase that need not stand: where
+        it does, the words are more likely to mean together what was asked for.
+        """
+        return tuple(
+            Words(one.field, (*one.terms, replace(other.terms[0], offset=1)), slop=NEAR)
+            for one, other in pairwise(self.parts)
+            if isinstance(one, Words) and isinstance(other, Words)
+            if one.plain and other.plain and one.field == other.field
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,10 @@ class Index(Protocol):
         offset: int = 0,
         limit: int = 10,
     ) -> Results:
-        """What `query` (see `pipeline.query`) finds. Raises QueryError; facets are out of FACETS."""
+        """What `query` (see `pipeline.query`) finds. Raises QueryError; facets are out of FACETS.
+
+        By relevance, words that are neighbours in the query count for more where they stand together.
+        """
 
     def count(self) -> int:
         """How many documents the index holds."""

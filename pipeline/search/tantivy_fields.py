@@ -29,6 +29,10 @@ VERSION: Final = "1"  # to be raised with every change of the fields below or of
 # .700 with these, .699 with title × 3, .694 with × 10. Finding 300 articles again by words of their lead
 # (mean reciprocal rank): .831, .807, .617, .274.
 BOOSTS: Final = {"title": 2.0, "lead": 1.5, "text": 1.0}
+# What two neighbours of a query add where they stand together, beside what each adds by itself. Mean average
+# precision of 43 queries of several words on those articles: .769 without, .780 with .5 and .7, .772 with 1,
+# .759 with 2.
+NEARBY: Final = 0.7
 MAX_ID: Final = 512  # bytes; as in Elasticsearch, so that a document fits both engines or neither
 _PARIS = ZoneInfo(PARIS)
 
@@ -198,7 +202,8 @@ def _(node: q.And, schema: Schema) -> T:
         (Occur.MustNot, compiled(part.part, schema)) for part in node.parts if isinstance(part, q.Not)
     ]
     wanted = [(Occur.Must, compiled(part, schema)) for part in node.parts if not isinstance(part, q.Not)]
-    return T.boolean_query([*(wanted or [(Occur.Must, _plain(T.all_query()))]), *excluded])
+    near = [(Occur.Should, T.boost_query(compiled(pair, schema), NEARBY)) for pair in node.neighbours]
+    return T.boolean_query([*(wanted or [(Occur.Must, _plain(T.all_query()))]), *excluded, *near])
 
 
 @compiled.register
