@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from datetime import timedelta
 from email.utils import parsedate_to_datetime
 
 import pytest
@@ -10,7 +11,8 @@ from warcio.archiveiterator import ArchiveIterator
 
 from pipeline import schedule, steps
 from pipeline.archive import Pointer
-from pipeline.stages import documents, fetch
+from pipeline.model import Feed, FeedEntry
+from pipeline.stages import discover, documents, fetch
 from pipeline.store import runs
 from pipeline.store.runs import Run
 
@@ -63,6 +65,16 @@ def conditional(body, etag):
             answers(body, f"ETag: {etag}")(talk)
 
     return answer
+
+
+def says(runtime, site, title):
+    """A feed lists the article under this title, now."""
+    url = site.url("/une")
+    found = FeedEntry(
+        url, url, title=title, summary="Un chapeau.", published=runtime.now() - timedelta(days=5)
+    )
+    feed, body = Feed("rss", (found,)), title.encode()
+    discover.import_feed(runtime, "run", "http://feed.localhost/", body, feed, at=runtime.now())
 
 
 def go_on(runtime):
@@ -285,6 +297,18 @@ def test_a_text_is_replaced_by_a_better_one_only(first, then, kept, library, sit
     assert " ".join(row["completeness"] for row in revisions) == kept
     [newest] = query(library, "select outcome from page order by id desc limit 1")
     assert newest["outcome"] == ("revised" if " " in kept else "unchanged")
+
+
+def test_an_article_made_of_the_feed_s_summary_follows_the_feed(library, site):
+    """Its page is closed to us, then as now: what the feed corrects is corrected here."""
+    site.answers["/robots.txt"] = answers(b"User-agent: *\nDisallow: /")
+    says(library, site, "Le port ferme")
+    go_on(library)
+    says(library, site, "Le port ne ferme pas")
+    go_on(library)
+
+    assert titles(library) == ["Le port ferme", "Le port ne ferme pas"]
+    assert (entry(library)["outcome"], entry(library)["page_fate"]) == ("revised", "robots")
 
 
 # --- why a page was not read

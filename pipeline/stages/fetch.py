@@ -264,7 +264,7 @@ def _write(  # noqa: PLR0917  what was asked, and what came of it
             last_modified=last_modified,
             pointer=pointer,
         )
-        if entry.revision and (ending.fate is not PageFate.FULL or ending.outcome):
+        if entry.revision and ending.outcome:
             _keep_text(runtime, tx, entry, page, ending)
         elif ending.outcome:
             entries.set_page_outcome(tx, page, ending.outcome)
@@ -279,7 +279,10 @@ def _write(  # noqa: PLR0917  what was asked, and what came of it
                 outcome=ending.outcome,
             )
         else:
-            entries.move(tx, entry.id, Stage.EXTRACT, due_at=now, fate=ending.fate, page_id=page)
+            fate = (
+                None if entry.revision else ending.fate
+            )  # a known text's page keeps its fate until it is read
+            entries.move(tx, entry.id, Stage.EXTRACT, due_at=now, fate=fate, page_id=page)
     log.info(
         "fetched",
         extra={"run": run, "host": entry.host, "entry": entry.id, "fate": str(ending.fate)}
@@ -297,7 +300,7 @@ def _keep(runtime: Runtime, fetched: Fetched) -> Pointer | None:
 
 
 def _keep_text(runtime: Runtime, tx: Transaction, entry: EntryRow, page: int, ending: Ending) -> None:
-    """A page read again brought nothing that is better than the text there is."""
+    """There is no page to be read, and a text is known: it stays."""
     entries.set_page_outcome(tx, page, Outcome.UNCHANGED)
     unchanged = entry.unchanged + 1
     end = ending.fate in (PageFate.GONE, PageFate.ADDRESS_REFUSED)
