@@ -262,6 +262,96 @@ def test_a_text_that_was_handed_in_is_not_what_the_page_says(library, site):
     assert titles(library) == ["Le port rouvre", "Le port", "Le port rouvre"]
 
 
+# --- what a feed announces meanwhile
+
+
+CORRECTED = html("Le port ne rouvre pas")
+
+
+def then_announced(runtime, site, answer=None):
+    """The answer is on its way when the feed says something new, and the page shows it."""
+    answer = answer or answers(html())
+
+    def answering(talk):
+        says(runtime, site, "Rectificatif")
+        site.answers["/une"] = answers(CORRECTED)
+        answer(talk)
+
+    return answering
+
+
+@pytest.mark.parametrize("stage", ["fetch", "extract", "deduplicate"])
+def test_a_change_announced_while_the_entry_is_under_way_is_read(stage, library, site):
+    """Whichever stage the entry has passed: the page that was fetched before does not have it."""
+    site.answers["/une"] = answers(html())
+    says(library, site, "Un titre")
+    for step in ("fetch", "extract", "deduplicate"):
+        getattr(steps, step)(library, "run")
+        if step == stage:
+            break
+    says(library, site, "Rectificatif")
+    site.answers["/une"] = answers(CORRECTED)
+
+    go_on(library)
+    go_on(library)
+
+    assert titles(library) == ["Le port rouvre", "Le port ne rouvre pas"]
+    assert entry(library)["due_at"] is None
+
+
+ANSWERS = {
+    "a page": (answers(html()), ["Le port rouvre", "Le port ne rouvre pas"]),
+    "gone": (answers(b"", status="404 Not Found"), ["Le port ne rouvre pas"]),
+    "no page": (pdf, ["Le port ne rouvre pas"]),
+    "no access": (answers(b"", status="403 Forbidden"), ["Rectificatif", "Le port ne rouvre pas"]),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_change_announced_during_the_first_request_is_read(name, library, site):
+    """Whatever came, even where the entry would have been given up."""
+    answer, known = ANSWERS[name]
+    site.answers["/une"] = then_announced(library, site, answer)
+    says(library, site, "Un titre")
+
+    go_on(library)
+    go_on(library)
+
+    assert titles(library) == known
+    assert entry(library)["due_at"] is None
+
+
+@pytest.mark.parametrize("status", ["200 OK", "304 Not Modified", "404 Not Found", "403 Forbidden"])
+def test_a_change_announced_while_a_page_is_read_again_is_read(status, library, site):
+    """Also where the reading brought nothing, or was to be the last."""
+    site.answers["/une"] = answers(html(), 'ETag: "a"')
+    says(library, site, "Un titre")
+    go_on(library)
+    site.answers["/une"] = then_announced(library, site, answers(html(), status=status))
+
+    read_again(library)
+    go_on(library)
+
+    assert titles(library) == ["Le port rouvre", "Le port ne rouvre pas"]
+    assert entry(library)["due_at"] is None
+
+
+def test_a_change_announced_before_the_page_was_asked_for_costs_no_second_reading(library, site):
+    """While it waited for its host, and once more while it is done and due."""
+    site.answers["/une"] = answers(html())
+    says(library, site, "Un titre")
+    says(library, site, "Rectificatif")
+    go_on(library)
+    assert site.paths == ["/robots.txt", "/une"]
+    says(library, site, "Encore un rectificatif")
+    says(library, site, "Et un autre")
+
+    go_on(library)
+    go_on(library)
+
+    assert site.paths == ["/robots.txt", "/une", "/une"]
+
+
 # --- a page that shows less
 
 

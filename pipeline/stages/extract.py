@@ -119,14 +119,13 @@ def _write(runtime: Runtime, tx: Transaction, done: Reading) -> None:
         entries.move(tx, entry.id, Stage.DEDUPLICATE, due_at=runtime.now(), fate=done.fate)
         return
     entries.set_page_outcome(tx, done.page.id, Outcome.NOT_FRENCH)
-    entries.move(
+    entries.end_reading(
         tx,
         entry.id,
-        Stage.DONE,
         due_at=None,
+        outcome=Outcome.NOT_FRENCH,
         reason=f"its language is {article.language}",
         fate=done.fate,
-        outcome=Outcome.NOT_FRENCH,
     )
 
 
@@ -135,20 +134,14 @@ def _nothing_new(runtime: Runtime, tx: Transaction, done: Reading, latest: Revis
     entry = done.entry
     if latest is None:
         entries.set_page_outcome(tx, done.page.id, Outcome.FAILED)
-        entries.move(
-            tx,
-            entry.id,
-            Stage.DONE,
-            due_at=None,
-            reason=done.reason,
-            fate=done.fate,
-            outcome=Outcome.FAILED,
+        entries.end_reading(
+            tx, entry.id, due_at=None, outcome=Outcome.FAILED, reason=done.reason, fate=done.fate
         )
         return
     entries.set_page_outcome(tx, done.page.id, Outcome.UNCHANGED)
     unchanged = entry.unchanged + 1
     due_at = next_reading(runtime, tx, entry, unchanged)
-    entries.end_reading(tx, entry.id, due_at=due_at, priority=2, unchanged=unchanged, outcome=None)
+    entries.end_reading(tx, entry.id, due_at=due_at, unchanged=unchanged)
 
 
 def _is_poorer(article: Article, latest: RevisionRow | None) -> bool:

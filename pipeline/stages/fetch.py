@@ -255,6 +255,7 @@ def _write(  # noqa: PLR0917  what was asked, and what came of it
             entry.id,
             run=run,
             at=now,
+            announced=entry.announced,
             url=fetched.url if fetched else entry.url,
             status=response.status if response else None,
             fate=ending.fate,
@@ -268,15 +269,14 @@ def _write(  # noqa: PLR0917  what was asked, and what came of it
             _keep_text(runtime, tx, entry, page, ending)
         elif ending.outcome:
             entries.set_page_outcome(tx, page, ending.outcome)
-            entries.move(
+            entries.end_reading(
                 tx,
                 entry.id,
-                Stage.DONE,
                 due_at=None,
+                outcome=ending.outcome,
                 reason=ending.reason,
                 fate=ending.fate,
                 page_id=page,
-                outcome=ending.outcome,
             )
         else:
             fate = (
@@ -305,6 +305,4 @@ def _keep_text(runtime: Runtime, tx: Transaction, entry: EntryRow, page: int, en
     unchanged = entry.unchanged + 1
     end = ending.fate in (PageFate.GONE, PageFate.ADDRESS_REFUSED)
     due_at = None if end else next_reading(runtime, tx, entry, unchanged)
-    entries.end_reading(
-        tx, entry.id, due_at=due_at, priority=2, unchanged=unchanged, outcome=None, page_id=page
-    )
+    entries.end_reading(tx, entry.id, due_at=due_at, unchanged=unchanged, page_id=page)

@@ -46,7 +46,7 @@ def _finish(runtime: Runtime, tx: Transaction, row: EntryRow, article: int) -> N
     latest = entries.latest_revision(tx, row.id)
     assert latest is not None
     due_at = next_reading(runtime, tx, row, 0) if latest.page_id is not None else None
-    entries.end_reading(tx, row.id, due_at=due_at, priority=2, unchanged=0, outcome=Outcome.NEW)
+    entries.end_reading(tx, row.id, due_at=due_at, outcome=Outcome.NEW)
     outcomes = articles.settle_outcomes(tx, article)
     if latest.page_id is not None:
         entries.set_page_outcome(tx, latest.page_id, outcomes[row.id])

@@ -38,6 +38,7 @@ class EntryRow:
     article_id: int | None
     revision: int
     unchanged: int
+    announced: int  # changes that feeds had announced when it was claimed
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,21 +182,24 @@ def end_reading(
     entry_id: int,
     *,
     due_at: datetime | None,
-    priority: int,
-    unchanged: int,
-    outcome: Outcome | None,
+    unchanged: int = 0,
+    outcome: Outcome | None = None,
+    reason: str = "",
+    fate: PageFate | None = None,
     page_id: int | None = None,
 ) -> None:
     """The entry is done until `due_at`, when its page is read again.
 
-    An outcome of None keeps the earlier one, a page of None the one under work.
+    That is at once where a feed announced a change after the page was asked for. An outcome, fate or page of
+    None keeps what there is.
     """
     values = {
         "id": entry_id,
         "due_at": due_at,
-        "priority": priority,
         "unchanged": unchanged,
         "outcome": outcome,
+        "reason": reason,
+        "fate": fate,
         "page_id": page_id,
     }
     tx.execute(SQL["read"], values)
@@ -207,6 +211,7 @@ def add_page(
     *,
     run: str,
     at: datetime,
+    announced: int,
     url: str,
     status: int | None,
     fate: PageFate,
@@ -216,11 +221,12 @@ def add_page(
     last_modified: str = "",
     pointer: Pointer | None = None,
 ) -> int:
-    """Note one reading; return its id."""
+    """Note one reading; return its id. `announced` is that of the entry as it was claimed."""
     values = {
         "entry": entry_id,
         "run": run,
         "at": at,
+        "announced": announced,
         "url": url,
         "status": status,
         "fate": fate,

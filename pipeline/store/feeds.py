@@ -101,7 +101,8 @@ def save_changed(
 ) -> int:
     """Note a polling that brought a changed feed, and its entries; return how many were not known before.
 
-    An entry whose title, summary or updated date changed falls due to be read again.
+    An entry whose title, summary or updated date changed falls due to be read again; where that is under way,
+    as soon as it is over.
     """
     _polled(tx, poll, 0, poll.at)
     etag, last_modified = validators
@@ -115,7 +116,7 @@ def save_changed(
     entries = [entry if times[entry.guid] == 1 else replace(entry, guid="") for entry in entries]
     ids, new = _add_entries(tx, poll, entries, catalogue, source, priority)
     changed = [ids[e.canonical_url] for e in entries if _sight(tx, poll, source, feed, e, ids)]
-    tx.execute(SQL["read_again"], {"ids": changed, "at": poll.at})
+    tx.execute(SQL["announce"], {"ids": changed, "at": poll.at})
     tx.execute(SQL["add_poll"], _poll_values(poll, feed, pointer, sorted(set(ids.values()))))
     return new
 

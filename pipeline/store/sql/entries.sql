@@ -51,16 +51,20 @@ update entry set stage = %(stage)s, due_at = %(due_at)s, reason = %(reason)s, at
 where id = %(id)s
 
 -- name: read
--- A reading is over: when the next one is due, and how many in a row brought nothing.
-update entry set stage = 'done', due_at = %(due_at)s, priority = %(priority)s, reason = '', attempts = 0,
-    page_id = coalesce(%(page_id)s, page_id), unchanged = %(unchanged)s, outcome = coalesce(%(outcome)s, outcome), lease_token = null, lease_until = null
+-- A reading is over: when the next one is due, and how many in a row brought nothing. The next is due at once
+-- if a feed announced a change after the page was asked for.
+update entry set stage = 'done', priority = 2, reason = %(reason)s, attempts = 0, unchanged = %(unchanged)s,
+    due_at = coalesce((select max(fetched_at) from page where entry_id = entry.id
+                       having max(page.announced) < entry.announced), %(due_at)s),
+    page_fate = coalesce(%(fate)s, page_fate), page_id = coalesce(%(page_id)s, page_id),
+    outcome = coalesce(%(outcome)s, outcome), lease_token = null, lease_until = null
 where id = %(id)s
 
 -- name: add_page
 insert into page (entry_id, run_id, fetched_at, url, status, fate, reason, content_type, etag, last_modified,
-    archive_file, archive_offset, archive_length)
+    archive_file, archive_offset, archive_length, announced)
 values (%(entry)s, %(run)s, %(at)s, %(url)s, %(status)s, %(fate)s, %(reason)s, %(content_type)s, %(etag)s,
-    %(last_modified)s, %(archive_file)s, %(archive_offset)s, %(archive_length)s)
+    %(last_modified)s, %(archive_file)s, %(archive_offset)s, %(archive_length)s, %(announced)s)
 returning id
 
 -- name: page

@@ -75,9 +75,13 @@ select true as changed from before
 where last_at <= %(at)s
   and (title, summary, updated) is distinct from (%(title)s, %(summary)s, %(updated)s::timestamptz)
 
--- name: read_again
-update entry set due_at = %(at)s, priority = 2, reason = 'the feed changed what it says'
-where id in (select id from entry where id = any(%(ids)s) and stage = 'done' order by id for no key update)
+-- name: announce
+-- What is done falls due to be read again. What is under way shows at its end that this came in between.
+update entry set announced = announced + 1,
+    due_at = case when stage = 'done' then %(at)s else due_at end,
+    priority = case when stage = 'done' then 2 else priority end,
+    reason = case when stage = 'done' then 'the feed changed what it says' else reason end
+where id in (select id from entry where id = any(%(ids)s) order by id for no key update)
 
 -- name: silent
 select url, publisher, polled_at, changed_at, failures, error, not_before from feed

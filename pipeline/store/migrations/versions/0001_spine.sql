@@ -116,7 +116,8 @@ create table entry (
     page_id       bigint,                -- the reading under work, or the last one
     article_id    bigint references article,
     revision      int not null default 0,-- the number of its latest revision
-    unchanged     int not null default 0 -- readings in a row that brought nothing
+    unchanged     int not null default 0,-- readings in a row that brought nothing
+    announced     int not null default 0 -- times that a feed changed what it says of it
 );
 create index entry_due on entry (stage, priority, due_at, id) where due_at is not null;
 create index entry_outcome on entry (outcome);
@@ -160,7 +161,8 @@ create table page (
     archive_file   text,
     archive_offset bigint,
     archive_length int,
-    outcome        text                  -- what this reading did
+    outcome        text,                 -- what this reading did
+    announced      int not null default 0 -- of the changes that feeds announced, those before it was asked for
 );
 create index page_entry on page (entry_id, fetched_at);
 create index page_run on page (run_id);
