@@ -4,5 +4,6 @@ One concept a file. Read them in the order in which an article passes: `model` a
 `settings`, `catalogue`; `web`, which asks servers; `reading`, which makes entries of feeds and articles of
 pages; `urls`, `naming`, `tokens`, `fingerprints`, by which articles are told apart; `topics`; `archive`,
 `workers`, `store`, `search` with `query`, which keep and find; `stages`, which work through rows, `steps`,
-which draws the arrows between them, `runtime`, which chooses the engines, and last `cli`.
+which draws the arrows between them, `runtime`, which chooses the engines, and last `cli`. Imports none of
+them itself: what a command does not need is not loaded.
 """

@@ -15,7 +15,8 @@
         ├── NotFound
         └── Defect           a bug, ours or a library's, that one page, feed or text brings up
 
-Driver errors are translated at the edge with `from error`; other bugs pass untouched.
+Driver errors are translated at the edge with `from error`; other bugs pass untouched. Nothing here
+decides what is tried again: callers do.
 """
 
 import traceback

@@ -12,12 +12,12 @@ import pytest
 from moments import KILLED, READING
 
 ROOT = Path(__file__).parent.parent
-MODULES = sorted(path for path in (ROOT / "pipeline").rglob("*.py") if "versions" not in path.parts)
-PURE = [path for path in MODULES if "*Pure.*" in (ast.get_docstring(ast.parse(path.read_text())) or "")]
+ALL = sorted((ROOT / "pipeline").rglob("*.py"))
+MODULES = [path for path in ALL if "versions" not in path.parts]
 IMPURE = frozenset({
-    "aiohttp", "asyncio", "multiprocessing", "psycopg", "psycopg_pool", "random", "requests", "shutil",
-    "socket", "sqlalchemy", "subprocess", "tempfile", "time", "airflow", "urllib.request", "os", "fcntl",
-    "signal",
+    "aiohttp", "airflow", "alembic", "asyncio", "concurrent", "fcntl", "http", "logging", "multiprocessing",
+    "os", "psycopg", "psycopg_pool", "random", "requests", "shutil", "signal", "socket", "sqlalchemy", "ssl",
+    "subprocess", "tantivy", "tempfile", "threading", "time", "urllib.request", "urllib3", "warcio",
 })  # fmt: skip
 ENGINES = ("__main__.py", "tantivy.py", "tantivy_fields.py", "env.py")  # imported only where they are used
 DAGS = sorted((ROOT / "dags").glob("*.py"))
@@ -35,28 +35,63 @@ def name(path):
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("path", PURE, ids=name)
-def test_a_pure_module_imports_no_input_or_output(path):
-    """Modules marked pure take time, randomness and bytes as arguments."""
-    found = {module for module in imported(ast.parse(path.read_text())) if module in IMPURE}
+def said(path):
+    """What a module says of itself."""
+    return ast.get_docstring(ast.parse(path.read_text())) or ""
 
-    assert not found
+
+def dotted(path):
+    """The name by which a module is imported."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+PURE = {dotted(path): path for path in ALL if "*Pure.*" in said(path)}
+# Packages that hold a docstring and nothing else: entering a module of theirs does nothing more.
+BARE = {
+    dotted(path) for path in ALL if path.name == "__init__.py" and len(ast.parse(path.read_text()).body) == 1
+}
+
+
+def entered(path):
+    """Every module that this one imports when it runs, with the packages above, and the names it takes."""
+    tree = ast.parse(path.read_text())
+    only_types = {
+        node
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom) and node not in only_types:
+            above = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            for alias in node.names:
+                parts = f"{above}{alias.name}".split(".")
+                yield from (".".join(parts[:length]) for length in range(1, len(parts) + 1))
+
+
+@pytest.mark.parametrize("path", PURE.values(), ids=name)
+def test_a_pure_module_imports_no_input_or_output(path):
+    """Modules marked pure take time, randomness and bytes as arguments, and so does all that they enter."""
+    own = {dotted(module) for module in ALL} - BARE
+
+    assert set(entered(path)) & IMPURE == set()
+    assert set(entered(path)) & own <= PURE.keys()
 
 
 def test_the_modules_that_decide_are_pure():
     """The core of the design is marked, so that the test above looks at it."""
-    marked = {path.stem for path in PURE}
-
-    assert marked >= {
-        "model", "errors", "urls", "feeds", "schedule", "dates", "language", "articles", "tokens",
-        "fingerprints", "rules", "terms", "tagger", "parser", "tree", "addresses",
+    assert {name.removeprefix("pipeline.") for name in PURE} >= {
+        "model", "errors", "urls", "naming", "schedule", "tokens", "fingerprints", "reading.feeds",
+        "reading.dates", "reading.language", "reading.articles", "topics.rules", "topics.terms",
+        "topics.tagger", "query.parser", "query.tree", "web.addresses",
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
-def test_a_module_says_what_it_does(path):
-    """The first lines of every module are its purpose."""
-    assert len(ast.get_docstring(ast.parse(path.read_text())) or "") > 20
+@pytest.mark.parametrize("path", ALL, ids=name)
+def test_a_module_says_what_it_does_and_what_it_does_not(path):
+    """The first lines of every module are its purpose, and where it ends."""
+    assert len(said(path)) > 20
+    assert re.search(r"\b(not|no|nothing|nobody|never|neither|nor|none)\b", said(path), re.IGNORECASE)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
@@ -76,15 +111,17 @@ def test_only_the_edges_know_their_engines(path):
 
 
 def test_every_statement_is_used():
-    """SQL that nobody executes is dead code that no linter sees."""
-    code = "".join(path.read_text() for path in MODULES)
+    """SQL that nobody executes is dead code that no linter sees; whoever loads a file uses all of it."""
     named = {
-        name
+        file.stem: set(re.findall(r"^-- name: (\w+)$", file.read_text(), re.MULTILINE))
         for file in (ROOT / "pipeline" / "store" / "sql").glob("*.sql")
-        for name in re.findall(r"^-- name: (\w+)$", file.read_text(), re.MULTILINE)
     }
+    used = collections.defaultdict(set)
+    for code in (path.read_text() for path in MODULES):
+        for noun in re.findall(r'^SQL = load\("(\w+)"\)$', code, re.MULTILINE):
+            used[noun] |= set(re.findall(r'\bSQL\["(\w+)"\]', code))
 
-    assert {name for name in named if f'SQL["{name}"]' not in code} == set()
+    assert used == named
 
 
 def transactions():

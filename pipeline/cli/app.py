@@ -1,4 +1,7 @@
-"""The application: its commands, put together, and the one place where errors become messages."""
+"""The application: its commands, put together, and the one place where errors become messages.
+
+Does not know what a command does.
+"""
 
 import errno
 import logging

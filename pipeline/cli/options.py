@@ -1,4 +1,7 @@
-"""What several commands take: their options and limits, and how times are typed."""
+"""What several commands take: their options and limits, and how times are typed.
+
+Knows no command.
+"""
 
 from datetime import datetime, tzinfo
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""The newsroom's web pages: articles in each publisher's own layout, front pages, illustrations. *Pure.*
+"""The newsroom's web pages: articles in each publisher's own layout, front pages, illustrations.
 
 Does not know what is served where; see `site`.
 """

@@ -1,4 +1,4 @@
-"""One printing of the newsroom: what its stories say, when they are dated and where they live. *Pure.*
+"""One printing of the newsroom: what its stories say, when they are dated and where they live.
 
 Does not render anything.
 """

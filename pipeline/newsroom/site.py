@@ -1,4 +1,4 @@
-"""What the newsroom serves: every host and path with its resource. *Pure.*
+"""What the newsroom serves: every host and path with its resource.
 
 Does not speak HTTP; see `server`.
 """

@@ -1,4 +1,4 @@
-"""The newsroom's feeds: RSS 2.0 and Atom, whole or damaged in the ways real feeds are. *Pure.*
+"""The newsroom's feeds: RSS 2.0 and Atom, whole or damaged in the ways real feeds are.
 
 Does not decide what a feed carries; its plan does (`content.FeedPlan`).
 """

@@ -1,6 +1,6 @@
 """From the text of a query to its tree, by recursive descent. *Pure.*
 
-What a single value means is `leaves`.
+Does not know what a single value means: `leaves` does.
 """
 
 import re

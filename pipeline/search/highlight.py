@@ -1,4 +1,4 @@
-"""Which words of an article a query asked for, and the best places to show. *Pure.*
+"""Which words of an article a query asked for, and the best places to show.
 
 Works on the original text through the spans of its tokens: engines store nothing for it, and all show the
 same. Does not decide which articles match, and produces no markup: pieces are for the caller to escape.

@@ -1,4 +1,7 @@
-"""When an entry's page is read again, by what is known of its publication."""
+"""When an entry's page is read again, by what is known of its publication.
+
+Does not have the rules: `schedule` does.
+"""
 
 from datetime import datetime
 

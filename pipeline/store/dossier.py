@@ -1,4 +1,7 @@
-"""All that is known of one article, for whoever wants to see why it is as it is."""
+"""All that is known of one article, for whoever wants to see why it is as it is.
+
+Changes nothing, and does not say how it is shown.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,7 @@
 """Hosts: whose turn it is to be asked, and what their robots.txt says.
 
 Leases and the gap between requests run on the server's own clock, which no setting shifts: politeness is
-about real time.
+about real time. Does not wait for a turn: `turns` does.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """The rules of the topics, read from a folder of YAML files, one a topic.
 
-Checks each file, names what is wrong with it line by line, and tries the rule on its own examples.
+Checks each file, names what is wrong with it line by line, and tries the rule on its own examples. Does not
+tag articles: `tagger` does.
 """
 
 from collections.abc import Iterable, Iterator

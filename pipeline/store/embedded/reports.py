@@ -1,6 +1,7 @@
 """The pipe on which a new supervisor tells the process that started it why there will be no server.
 
-It is the supervisor's standard output; the other end reads until it is closed.
+It is the supervisor's standard output; the other end reads until it is closed. Does not explain
+errors: `trouble` does.
 """
 
 import contextlib

@@ -1,4 +1,7 @@
-"""The schema's history. Each version is an SQL file beside a few lines that name it for Alembic."""
+"""The schema's history. Each version is an SQL file beside a few lines that name it for Alembic.
+
+Does not run any of them: `Store.migrate` does.
+"""
 
 from pathlib import Path
 

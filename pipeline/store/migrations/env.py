@@ -1,4 +1,7 @@
-"""Runs the migrations inside one transaction on the connection that `migrate` hands over."""
+"""Runs the migrations inside one transaction on the connection that `migrate` hands over.
+
+Opens none of its own, and takes no lock.
+"""
 
 from alembic import context
 

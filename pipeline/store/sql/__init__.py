@@ -1,4 +1,7 @@
-"""The statements, by name. A file holds blocks that start with `-- name: the_name`."""
+"""The statements, by name. A file holds blocks that start with `-- name: the_name`.
+
+Does not run them, and does not know what they take.
+"""
 
 import re
 from pathlib import Path

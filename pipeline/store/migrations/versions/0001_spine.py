@@ -1,4 +1,4 @@
-"""The spine."""
+"""The spine: runs, feeds, hosts, entries, pages, articles and the outbox. Alters nothing that was there."""
 
 from pathlib import Path
 
