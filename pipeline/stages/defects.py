@@ -4,8 +4,9 @@ Does not hide anything: the reason names the error and the line, the entry is tr
 what gives up is counted as failed until `veille retry`.
 """
 
+import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pipeline import schedule
 from pipeline.errors import ConfigError, Transient, VeilleError, lines_of, place_of
@@ -16,6 +17,8 @@ from pipeline.store.entries import EntryRow
 
 Work = Callable[[Runtime, str, int, Sequence[EntryRow]], None]
 
+_OF_NO_ENTRY = (Transient, ConfigError)
+
 log = logging.getLogger(__name__)
 
 
@@ -23,14 +26,23 @@ def work_around(runtime: Runtime, run: str, token: int, rows: Sequence[EntryRow]
     """Do the work on these entries; where that brings up a bug, on each alone, to find whose it is."""
     try:
         work(runtime, run, token, rows)
-    except (Transient, ConfigError):
+    except _OF_NO_ENTRY:
+        raise
+    except Exception:  # noqa: BLE001  it is told when it comes again
+        for row in rows:
+            with setting_aside(runtime, run, token, row):
+                work(runtime, run, token, [row])
+
+
+@contextlib.contextmanager
+def setting_aside(runtime: Runtime, run: str, token: int, row: EntryRow) -> Iterator[None]:
+    """Whatever bug comes up in the block is this entry's: it is set aside, and the block is over."""
+    try:
+        yield
+    except _OF_NO_ENTRY:
         raise
     except Exception as error:  # noqa: BLE001  whatever it is, one entry must not stop the press
-        if len(rows) == 1:
-            _set_aside(runtime, run, token, rows[0], error)
-            return
-        for row in rows:
-            work_around(runtime, run, token, [row], work)
+        _set_aside(runtime, run, token, row, error)
 
 
 def _set_aside(runtime: Runtime, run: str, token: int, row: EntryRow, error: Exception) -> None:

@@ -5,10 +5,8 @@ one after another, and commits each before it asks for the next.
 """
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 
 from pipeline import failpoints, schedule
 from pipeline.archive import Pointer
@@ -16,7 +14,7 @@ from pipeline.errors import BlockedAddress, Busy, Conflict, Permanent, TimedOut,
 from pipeline.model import Outcome, PageFate, Stage
 from pipeline.reading import PAGE_CAP
 from pipeline.runtime import Runtime
-from pipeline.stages.defects import work_around
+from pipeline.stages.defects import setting_aside
 from pipeline.stages.rereading import next_reading
 from pipeline.stages.shift import Shift
 from pipeline.stages.turns import HostPaused, LeaseLost, RobotsDisallowed, RobotsUnreadable, Turns, turns
@@ -106,17 +104,13 @@ def _work_host(runtime: Runtime, run: str, mine: Turns, host: str, shift: Shift)
                 if shift.over():
                     return
                 mine.hold(host)
-                work_around(runtime, run, mine.token, [row], partial(_fetch_each, mine))
+                with setting_aside(runtime, run, mine.token, row):
+                    _fetch(runtime, run, mine, row)
         except (Busy, LeaseLost, Conflict) as error:
             log.info("host left to another worker", extra={"host": host, "why": str(error)})
             return
         if not rows:
             return
-
-
-def _fetch_each(mine: Turns, runtime: Runtime, run: str, _: int, rows: Sequence[EntryRow]) -> None:
-    for row in rows:
-        _fetch(runtime, run, mine, row)
 
 
 def _fetch(runtime: Runtime, run: str, mine: Turns, entry: EntryRow) -> None:
