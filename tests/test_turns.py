@@ -347,6 +347,10 @@ def test_a_reading_that_failed_is_tried_again_and_does_not_count_as_unchanged(li
     assert (row["stage"], row["outcome"], row["unchanged"], row["attempts"]) == ("done", "new", 0, 1)
     assert timedelta(0) < row["due_at"] - library.now() <= timedelta(minutes=1)
     assert query(library, "select * from page") == []
+    with library.store.transaction("report") as tx:
+        assert [row["gave_up"] for row in runs.report(tx, "run").failures] == [False]
+    with library.store.transaction("retry") as tx:
+        assert entries.retry(tx, run="run", now=library.now()) == 0
 
 
 def test_not_modified_says_nothing_to_whoever_has_nothing(library, site):

@@ -144,9 +144,9 @@ update entry set stage = 'deduplicate', due_at = %(at)s, lease_token = null, lea
 
 -- name: retry
 -- An entry whose text is known goes on from there. It waits again, and its run's report says so. One that has an
--- outcome and attempts gave up on a later text.
+-- outcome and attempts, and is not due, gave up on a later text.
 update entry set stage = case when revision > 0 then 'deduplicate' else 'fetch' end, outcome = null, due_at = %(now)s,
     attempts = 0, priority = 1, reason = 'asked for again'
-where id in (select id from entry where (outcome = 'failed' or stage = 'done' and attempts > 0)
+where id in (select id from entry where (outcome = 'failed' or stage = 'done' and attempts > 0 and due_at is null)
                and (run_id = %(run)s or canonical_url = any(%(urls)s))
              order by id for update)

@@ -75,7 +75,7 @@ order by name
 -- name: failures
 -- What deserves a look, pages that were not read among them: what could be tried again comes first.
 select entry.id, entry.url, entry.outcome, page_fate, coalesce(nullif(entry.reason, ''), page.reason) as reason,
-    stage = 'done' and attempts > 0 as gave_up
+    stage = 'done' and attempts > 0 and due_at is null as gave_up
 from entry left join page on page.id = page_id
 where entry.run_id = any(%(ids)s) and entry.outcome is distinct from 'not_french'
   and (entry.outcome = 'failed' or entry.reason <> '' or page.fate not in ('full', 'teaser') and page.reason <> '')
