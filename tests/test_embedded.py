@@ -316,21 +316,33 @@ def test_eight_at_once_start_one_server(any_home: Home, monkeypatch: pytest.Monk
     assert len(any_home.supervisors()) == 1
 
 
+def _word(home: Home) -> str:
+    """The last word of postmaster.pid: starting, ready, stopping; empty if there is none."""
+    with contextlib.suppress(FileNotFoundError, IndexError):
+        return (home.root / "data" / "postmaster.pid").read_text().splitlines()[7].strip()
+    return ""
+
+
+STOPPING = {
+    "it has not begun": lambda _: True,
+    "the server stops": lambda home: _word(home) in {"stopping", ""},
+    "the server has stopped": lambda home: not _word(home),
+    "its processes have ended": lambda home: not locks.is_locked(home.root / "server.lock"),
+    "the supervisor has ended": lambda home: not locks.is_locked(home.root / "supervisor.lock"),
+}
+
+
+@pytest.mark.parametrize("moment", STOPPING)
 @slow
-def test_who_comes_while_it_stops_gets_a_running_server(home: Home) -> None:
-    """With no patience at all it stops after every visit; the next one comes at all phases of that."""
-    program = ASK + (
-        "import random, time\n"
-        "for _ in range(25):\n"
-        "    time.sleep(random.random() * 0.8)\n"
-        "    with Embedded(pathlib.Path(sys.argv[1])) as embedded:\n"
-        "        psycopg.connect(embedded.url('postgres')).close()\n"
-        "print('done')\n"
-    )
-    processes = [home.spawn(program, **{IDLE_VARIABLE: "0"}) for _ in range(2)]
-    for process in processes:
-        out, err = process.communicate()
-        assert out == "done\n", err
+def test_who_comes_while_it_stops_gets_a_running_server(
+    home: Home, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With no patience at all it stops after every visit; the next one comes at each phase of that."""
+    monkeypatch.setenv(IDLE_VARIABLE, "0")
+    for _ in range(3):
+        with Embedded(home.folder) as embedded:
+            psycopg.connect(embedded.url("postgres")).close()
+        assert eventually(lambda: STOPPING[moment](home), every=0.002)
 
 
 @pytest.mark.crash
@@ -503,15 +515,42 @@ def test_nothing_stays_behind_after_15_seconds(home: Home, monkeypatch: pytest.M
     assert eventually(home.is_quiet, 15 - (time.monotonic() - began))
 
 
-@pytest.mark.parametrize("delay", [0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.3])
+MAKING = {
+    "initdb is started": lambda home: (home.root / "data.new").exists(),
+    "initdb has begun": lambda home: (home.root / "data.new" / "PG_VERSION").exists(),
+    "initdb fills tables": lambda home: (home.root / "data.new" / "base" / "1").exists(),
+    "the data are made": lambda home: (home.root / "data").exists(),
+    "the server is configured": lambda home: (home.root / "postgresql.conf").exists(),
+    "the server starts": lambda home: (home.root / "data" / "postmaster.pid").exists(),
+    "the server is ready": lambda home: _word(home) == "ready",
+}
+
+
+def _reach(home: Home, moment: str) -> None:
+    """Wait until the making has come so far, or farther: a sign may be gone again."""
+    moments = list(MAKING)
+    signs = [MAKING[name] for name in moments[moments.index(moment) :]]
+    assert eventually(lambda: any(sign(home) for sign in signs), 60, every=0.002)
+
+
+def _maker(home: Home) -> subprocess.Popen:
+    """The first user, whose supervisor makes the server; it is held up, so that it never gets in."""
+    process = home.spawn(USE)
+    assert eventually((home.folder / "place.json").exists, 60, every=0.002)
+    assert eventually(lambda: locks.is_locked(home.root / "supervisor.lock"), 60, every=0.002)
+    process.send_signal(signal.SIGSTOP)
+    return process
+
+
+@pytest.mark.parametrize("moment", MAKING)
 @pytest.mark.crash
 @slow
-def test_killing_the_first_user_in_the_middle_of_the_making(any_home: Home, delay: float) -> None:
+def test_killing_the_first_user_in_the_middle_of_the_making(any_home: Home, moment: str) -> None:
     """During initdb or the start: nothing stays behind, and the next user finds no half of anything."""
-    process = any_home.spawn(USE)
-    time.sleep(delay)
+    process = _maker(any_home)
+    _reach(any_home, moment)
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    assert process.communicate()[0] == "", "it was not yet up"
     assert eventually(any_home.is_quiet, 15)
     assert any_home.ask("select 1") == "1"
 
@@ -689,13 +728,13 @@ def test_a_stale_pid_of_a_living_process_is_neither_believed_nor_signalled(any_h
         other.wait()
 
 
-@pytest.mark.parametrize("delay", [0.1, 0.25, 0.4, 0.7, 1.0])
+@pytest.mark.parametrize("moment", MAKING)
 @pytest.mark.crash
 @slow
-def test_killing_everything_in_the_middle_of_the_making(any_home: Home, delay: float) -> None:
+def test_killing_everything_in_the_middle_of_the_making(any_home: Home, moment: str) -> None:
     """User and supervisor at once, during initdb or the start: the next user gets a whole server."""
-    process = any_home.spawn(USE)
-    time.sleep(delay)
+    process = _maker(any_home)
+    _reach(any_home, moment)
     for victim in [*any_home.supervisors(), psutil.Process(process.pid)]:
         kill(victim)
     assert sys.platform != "linux" or eventually(any_home.is_quiet, 15)
