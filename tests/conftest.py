@@ -2,7 +2,6 @@
 
 import json
 import os
-import uuid
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,14 +77,11 @@ def template(server):
 @pytest.fixture
 def database_url(server, template):
     """The URL of a database of this test's own."""
-    import psycopg
+    import databases
 
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-        connection.execute(f'create database "{name}" template "{template}"')
+    name = databases.clone(server, template)
     yield server.url(name)
-    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-        connection.execute(f'drop database "{name}" with (force)')
+    databases.drop(server, name)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import databases
 import pytest
 import state
 from line import run_line
@@ -19,7 +20,6 @@ from moments import AMONG_TROUBLE, COMMANDS, FROM_NOTHING, FROM_TEXTS, READING, 
 from offspring import PROGRAM
 from sites import Site
 from stumbling import STUMBLING_BLOCK
-from test_parallel import clone, drop
 
 from pipeline import steps
 from pipeline.archive import Pointer
@@ -54,10 +54,10 @@ class Library:
     def copy(self, home):
         """The same for a test of its own."""
         shutil.copytree(self.home, home, dirs_exist_ok=True)
-        return replace(self, database=clone(self.server, self.database), home=home)
+        return replace(self, database=databases.clone(self.server, self.database), home=home)
 
     def drop(self):
-        drop(self.server, self.database)
+        databases.drop(self.server, self.database)
 
     def environment(self, failpoint=""):
         return os.environ | {

@@ -7,10 +7,9 @@ language. Each order takes them in turns with DEDUPLICATE and TAG, in batches of
 import contextlib
 import os
 import random
-import uuid
 from datetime import timedelta
 
-import psycopg
+import databases
 import pytest
 import state
 from readings import (
@@ -155,16 +154,13 @@ def library(server, template, open_runtime, config, tmp_path):
 
     @contextlib.contextmanager
     def opened():
-        name = f"order_{uuid.uuid4().hex[:12]}"
-        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-            connection.execute(f'create database "{name}" template "{template}"')
+        name = databases.clone(server, template)
         runtime = open_runtime(server.url(name), tmp_path / name, config=config)
         begin(runtime)
         read_feeds(runtime)
         yield runtime
         runtime.store.close()
-        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-            connection.execute(f'drop database "{name}" with (force)')
+        databases.drop(server, name)
 
     return opened
 

@@ -3,11 +3,10 @@
 import json
 import os
 import threading
-import uuid
 
-import psycopg
 import pytest
 import state
+from databases import clone, drop
 from line import STAGES, run_line
 
 from pipeline.stages import deduplicate, documents, extract, fetch, index, tag
@@ -15,19 +14,6 @@ from pipeline.stages import deduplicate, documents, extract, fetch, index, tag
 REPETITIONS = int(os.environ.get("VEILLE_REPETITIONS", "50"))
 
 pytestmark = [pytest.mark.slow, pytest.mark.crash, pytest.mark.timeout(900)]
-
-
-def clone(server, source):
-    """A database with the contents of another."""
-    name = f"clone_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-        connection.execute(f'create database "{name}" template "{source}"')
-    return name
-
-
-def drop(server, name):
-    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-        connection.execute(f'drop database "{name}" with (force)')
 
 
 @pytest.fixture
