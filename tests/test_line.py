@@ -177,9 +177,9 @@ def test_a_run_for_an_old_day_asks_no_live_feed(runtime, first_edition):
     assert found.polls == {}
 
 
-def test_the_log_holds_no_text_of_a_page(runtime, first_edition, caplog):
+def test_the_log_holds_no_text_of_a_page(runtime, first_edition, caplog, monkeypatch):
     """Events carry run, host and entry, never what a page says."""
-    logging.getLogger("pipeline").propagate = True
+    monkeypatch.setattr(logging.getLogger("pipeline"), "propagate", True)
     with caplog.at_level(logging.DEBUG, logger="pipeline"):
         run_line(runtime)
     lines = "\n".join(json.dumps(vars(record), default=str) for record in caplog.records)
