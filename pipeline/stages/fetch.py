@@ -273,9 +273,8 @@ def _write(  # noqa: PLR0917  what was asked, and what came of it
                 page_id=page,
             )
         else:
-            fate = (
-                None if entry.revision else ending.fate
-            )  # a known text's page keeps its fate until it is read
+            # A known text's page keeps its fate until it is read.
+            fate = None if entry.revision else ending.fate
             entries.move(tx, entry.id, Stage.EXTRACT, due_at=now, fate=fate, page_id=page)
     log.info(
         "fetched",
