@@ -105,7 +105,8 @@ class Library:
                 ).fetchall()
             assert pointers
             for row in pointers:
-                assert runtime.archive.read(Pointer(row["f"], row["o"], row["l"]))[1]
+                headers, _ = runtime.archive.read(Pointer(row["f"], row["o"], row["l"]))
+                assert headers
                 due = entries.pending(tx, UNDER_WAY, now=runtime.now())
             assert not any(index.differences(runtime).values())
             return state.of(runtime) | {"due": due.free + due.held}
