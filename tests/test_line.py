@@ -173,7 +173,7 @@ def test_a_run_for_an_old_day_asks_no_live_feed(runtime, first_edition):
     found = report(runtime, "old")
 
     assert not found.run.polls
-    assert "history" in found.run.reason
+    assert "backfill" in found.run.reason
     assert found.polls == {}
 
 
