@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,10 @@ ROOT = Path(__file__).parent.parent
 # How long an example takes says nothing on a busy machine; and what passes once has to pass again.
 settings.register_profile("veille", deadline=None, derandomize=True)
 settings.load_profile("veille")
+# A shell starts what it puts into the background with SIGINT ignored, and processes inherit that: tests of
+# Ctrl-C would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 REQUIRED = frozenset(filter(None, os.environ.get("VEILLE_REQUIRE", "").split(",")))
 
 
