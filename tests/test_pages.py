@@ -387,6 +387,7 @@ def test_a_text_is_replaced_by_a_better_one_only(first, then, kept, library, sit
     assert " ".join(row["completeness"] for row in revisions) == kept
     [newest] = query(library, "select outcome from page order by id desc limit 1")
     assert newest["outcome"] == ("revised" if " " in kept else "unchanged")
+    assert entry(library)["page_fate"] == kept.rpartition(" ")[2]
 
 
 def test_an_article_made_of_the_feed_s_summary_follows_the_feed(library, site):

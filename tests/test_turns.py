@@ -4,6 +4,7 @@ import gzip
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from ipaddress import ip_address
 
 import pytest
 from hostile_server import Conversation
@@ -16,6 +17,7 @@ from pipeline.stages import discover, fetch, turns
 from pipeline.store import entries, feeds, hosts, runs
 from pipeline.store.runs import Run
 from pipeline.web import robots
+from pipeline.web.fetch import Fetcher
 
 RSS = """<?xml version="1.0" encoding="UTF-8"?><rss version="2.0"><channel><title>Le Fanal</title>
 <item><title>Un titre</title><link>{url}</link><description>Un chapeau.</description></item>
@@ -35,6 +37,11 @@ def other():
         yield opened
 
 
+async def all_names_are_ours(host, port):
+    """A name server that leads everybody to this machine."""
+    return [ip_address("127.0.0.1")]
+
+
 @pytest.fixture
 def secret():
     """A site on loopback that nobody may ask."""
@@ -48,7 +55,8 @@ def library(open_runtime, site, other):
     allowed = frozenset((place.name, place.server.port) for place in (site, other))
     runtime = open_runtime(allow_hosts=allowed)
     steps.start(runtime, Run("run", "command", polls=True, reason="a test"))
-    return runtime
+    with Fetcher(allow_hosts=allowed, user_agent="Veille", lookup=all_names_are_ours) as runtime.fetcher:
+        yield runtime
 
 
 def entry(runtime, url):
@@ -84,11 +92,13 @@ UNREADABLE = {
 }
 
 
-@pytest.mark.parametrize("name", ["127.0.0.1", "secret.localhost"])
-def test_pages_wait_while_robots_txt_leads_to_a_refused_address(name, library, site, secret):
+REFUSED = ["http://127.0.0.1:{}", "http://secret.localhost:{}", "http://resolved.example"]
+
+
+@pytest.mark.parametrize("place", REFUSED)
+def test_pages_wait_while_robots_txt_leads_to_a_refused_address(place, library, site, secret):
     """By its number or by a name that leads there: not asked, and no reason to give up a host's articles."""
-    leads = f"http://{name}:{secret.server.port}/robots.txt"
-    site.answers["/robots.txt"] = redirects(leads)
+    site.answers["/robots.txt"] = redirects(f"{place.format(secret.server.port)}/robots.txt")
     site.answers["/rss"] = rss(site)
     listed(library, site.url("/une"), site.url("/deux"))
 
@@ -103,10 +113,10 @@ def test_pages_wait_while_robots_txt_leads_to_a_refused_address(name, library, s
     assert found.polls == {"waiting": 1}
 
 
-@pytest.mark.parametrize("name", ["127.0.0.1", "secret.localhost"])
-def test_a_host_that_is_refused_itself_is_refused_with_its_robots_txt(name, library, secret):
+@pytest.mark.parametrize("place", REFUSED)
+def test_a_host_that_is_refused_itself_is_refused_with_its_robots_txt(place, library, secret):
     """Nothing can be waited for: the entry says so, and nobody is asked."""
-    listed(library, url := f"http://{name}:{secret.server.port}/une")
+    listed(library, url := f"{place.format(secret.server.port)}/une")
 
     fetch.drain(library, "run")
 
