@@ -18,7 +18,7 @@ import state
 from line import run_line
 from moments import AMONG_TROUBLE, COMMANDS, FROM_NOTHING, FROM_TEXTS, READING, around
 from offspring import PROGRAM
-from sites import Site
+from sites import PAGE, Site
 from stumbling import STUMBLING_BLOCK
 
 from pipeline import steps
@@ -156,10 +156,10 @@ def trouble(server, template, tmp_path_factory):
             "/rss": said("200 OK", rss(site.url("/moved"), site.url(STUMBLING_BLOCK), busy.url("/busy"))),
             "/no-rss": said("404 Not Found"),
             "/moved": said("302 Found", b"", f"Location: {other.url('/there')}"),
-            STUMBLING_BLOCK: said("403 Forbidden"),
+            STUMBLING_BLOCK: said("403 Forbidden", PAGE),
         }
-        other.answers = {"/there": said("403 Forbidden")}
-        busy.answers = {"/busy": said("503 Service Unavailable", b"", "Retry-After: 3600")}
+        other.answers = {"/there": said("403 Forbidden", PAGE)}
+        busy.answers = {"/busy": said("503 Service Unavailable", PAGE, "Retry-After: 3600")}
         write_config(folder / "config", site.url("/rss"), site.url("/no-rss"))
         hosts = [place.host for place in (site, other, busy)]
         press = SimpleNamespace(config=folder / "config", hosts=hosts)
