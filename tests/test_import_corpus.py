@@ -15,7 +15,8 @@ import pytest
 from conftest import ROOT
 from offspring import VEILLE
 
-pytestmark = [pytest.mark.corpus, pytest.mark.slow]
+# A month is imported twice, capture by capture, which takes 145 CPU-s.
+pytestmark = [pytest.mark.corpus, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def veille(*arguments, home, url):
