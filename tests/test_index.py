@@ -81,7 +81,7 @@ def test_an_import_that_was_killed_over_the_index_is_found_after_the_next_run(ru
     text = "Le conseil municipal a voté mardi la réfection de la halle, fermée depuis l'hiver dernier."
     file.write_text(json.dumps({"url": f"{GAZETTE}/halle", "title": "La halle", "text": text}))
     lease = {"VEILLE_LEASE_SECONDS": "12"}  # longer than the next run takes to come so far
-    killed = veille("documents", "import", str(file), **lease, VEILLE_FAILPOINT="after_commit_read")
+    killed = veille("documents", "import", str(file), **lease, VEILLE_FAILPOINT="after_commit_read_documents")
     assert killed.returncode == -signal.SIGKILL
     assert runtime.index.count() == 2
 
