@@ -19,6 +19,8 @@ from pipeline.store.runs import Run
 from pipeline.web import robots
 from pipeline.web.fetch import Fetcher
 
+pytestmark = pytest.mark.slow  # they wait for their turns as a worker does
+
 RSS = """<?xml version="1.0" encoding="UTF-8"?><rss version="2.0"><channel><title>Le Fanal</title>
 <item><title>Un titre</title><link>{url}</link><description>Un chapeau.</description></item>
 </channel></rss>"""
@@ -302,7 +304,6 @@ def test_threads_that_wait_for_a_host_take_one_token_each(library, site):
     assert after["last_value"] - before["last_value"] <= fetch.THREADS
 
 
-@pytest.mark.slow
 def test_whoever_lost_its_lease_while_it_was_asking_writes_nothing(library, site):
     """During the request another worker took host and entries over: no page, no further request."""
 
