@@ -24,14 +24,17 @@ log = logging.getLogger(__name__)
 
 def work_around(runtime: Runtime, run: str, token: int, rows: Sequence[EntryRow], work: Work) -> None:
     """Do the work on these entries; where that brings up a bug, on each alone, to find whose it is."""
+    if len(rows) == 1:
+        with setting_aside(runtime, run, token, rows[0]):
+            work(runtime, run, token, rows)
+        return
     try:
         work(runtime, run, token, rows)
     except _OF_NO_ENTRY:
         raise
     except Exception:  # noqa: BLE001  it is told when it comes again
         for row in rows:
-            with setting_aside(runtime, run, token, row):
-                work(runtime, run, token, [row])
+            work_around(runtime, run, token, [row], work)
 
 
 @contextlib.contextmanager
