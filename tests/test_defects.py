@@ -29,12 +29,16 @@ def claim(runtime, now=None):
         return token, entries.claim(tx, Stage.DEDUPLICATE, token=token, lease=60, now=now, limit=100)
 
 
-def stumbling(over):
-    """The stage's work, except that one entry brings up a bug."""
+def bug(_):
+    raise ValueError("the text of the page")
+
+
+def stumbling(over, stumble=bug):
+    """The stage's work, except that it stumbles over one entry."""
 
     def work(runtime, run, token, rows):
         if over in {row.id for row in rows}:
-            raise ValueError("the text of the page")
+            stumble(runtime)
         deduplicate.work(runtime, run, token, rows)
 
     return work
@@ -110,15 +114,13 @@ def test_a_value_beyond_the_database_s_limits_is_that_entry_s(read):
     token, rows = claim(runtime)
     poison = rows[3].id
 
-    def work(runtime, run, token, rows):
-        if poison in {row.id for row in rows}:
-            with runtime.store.transaction("key") as tx:
-                key = "".join(chr(0x4E00 + n * 7 % 20_000) for n in range(6_000))
-                article = articles.create(tx, publisher="", url="", first_seen=runtime.now())
-                articles.give_keys(tx, article, [Key("text", key)])
-        deduplicate.work(runtime, run, token, rows)
+    def give_endless_key(runtime):
+        with runtime.store.transaction("key") as tx:
+            key = "".join(chr(0x4E00 + n * 7 % 20_000) for n in range(6_000))
+            article = articles.create(tx, publisher="", url="", first_seen=runtime.now())
+            articles.give_keys(tx, article, [Key("text", key)])
 
-    work_around(runtime, run, token, rows, work)
+    work_around(runtime, run, token, rows, stumbling(poison, give_endless_key))
 
     assert entry(runtime, poison)["stage"] == Stage.DEDUPLICATE
     assert {entry(runtime, row.id)["stage"] for row in rows if row.id != poison} == {Stage.TAG}
@@ -143,12 +145,10 @@ def test_what_is_wrong_with_one_entry_is_that_entry_s(read):
     token, rows = claim(runtime)
     poison = rows[3].id
 
-    def work(runtime, run, token, rows):
-        if poison in {row.id for row in rows}:
-            raise Unparsable("no such port")
-        deduplicate.work(runtime, run, token, rows)
+    def refuse(_):
+        raise Unparsable("no such port")
 
-    work_around(runtime, run, token, rows, work)
+    work_around(runtime, run, token, rows, stumbling(poison, refuse))
 
     assert entry(runtime, poison)["reason"] == "no such port"
     assert {entry(runtime, row.id)["stage"] for row in rows if row.id != poison} == {Stage.TAG}
