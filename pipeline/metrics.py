@@ -12,6 +12,7 @@ from pathlib import Path
 from pipeline.errors import Permanent
 from pipeline.model import Outcome, Stage
 from pipeline.runtime import Runtime
+from pipeline.schedule import age
 from pipeline.store import Transaction, feeds, outbox
 from pipeline.store.sql import load
 
@@ -84,7 +85,7 @@ def collect(runtime: Runtime) -> Status:
             feeds=_feeds(tx, urls, now),
             outcomes=_counts(tx, SQL["outcomes"], (*Outcome, "waiting")),
             stages=_counts(tx, SQL["stages"], tuple(stage for stage in Stage if stage is not Stage.DONE)),
-            oldest_waiting=_age(waiting.get("oldest"), now),
+            oldest_waiting=age(waiting.get("oldest"), now=now),
             articles=library["indexed"],
             copies=library["copies"],
             outbox=dirty.waiting,
@@ -164,7 +165,3 @@ def _series(status: Status) -> Iterator[_Series]:
 
 def _escaped(value: str) -> str:
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-
-
-def _age(since: datetime | None, now: datetime) -> float:
-    return max(0.0, (now - since).total_seconds()) if since else 0.0

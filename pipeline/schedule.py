@@ -34,6 +34,11 @@ def polls(kind: str, interval_end: datetime | None, *, now: datetime) -> tuple[b
     return False, f"its interval ended on {interval_end:%Y-%m-%d}: live feeds no longer speak of it"
 
 
+def age(since: datetime | None, *, now: datetime) -> float:
+    """For how many seconds something has waited; 0 for what does not."""
+    return max(0.0, (now - since).total_seconds()) if since else 0.0
+
+
 def is_live(claims: Claims, url: str) -> bool:
     """Whether the entry calls itself a live page, in its title or its address."""
     return bool(_LIVE.match(claims.title) or _LIVE.search(url))

@@ -20,7 +20,6 @@ from pipeline.store import INDEX, REBUILD, articles, leases, outbox
 BATCH = 500  # documents a commit of the index
 HOLD_SECONDS = 5.0  # the longest that one writer keeps the others waiting
 WAIT_SECONDS = 30.0
-LOOK_SECONDS = 0.25  # between two looks at what other writers hold
 REBUILD_SECONDS = 6 * 3600.0  # 1 million documents take about an hour of one core
 
 DIFFERENCES = ("refused", "waiting", "missing", "left over", "another version")
@@ -169,7 +168,7 @@ def _anything_free(runtime: Runtime) -> bool:
             left = outbox.pending(tx, now=runtime.now())
         if left.free or not left.held:
             return left.free > 0
-        time.sleep(min(LOOK_SECONDS, left.seconds or LOOK_SECONDS))
+        left.rest()
 
 
 def _write_for_a_while(runtime: Runtime) -> int:

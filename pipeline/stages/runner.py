@@ -5,7 +5,6 @@ Decides nothing about entries.
 """
 
 import contextlib
-import time
 
 from pipeline.errors import Conflict
 from pipeline.model import Stage
@@ -36,4 +35,4 @@ def drain(runtime: Runtime, run: str, stage: Stage, work: Work, batch: int) -> N
             left = entries.pending(tx, [stage], now=runtime.now())
         if not left.held and not left.free:
             return
-        time.sleep(min(0.25, left.seconds or 0.25))
+        left.rest()

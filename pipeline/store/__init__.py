@@ -142,16 +142,13 @@ def _translated() -> Iterator[None]:
         raise Conflict("the database asked to try again") from error
     except errors.DiskFull as error:
         raise Transient("the database's disk is full", hint="free some space; nothing was lost") from error
+    except errors.ProgramLimitExceeded:  # the row's fault, not the server's: asked again, it is so again
+        raise
     except (psycopg.OperationalError, psycopg_pool.PoolTimeout) as error:
-        if getattr(error, "sqlstate", None) in _OF_THE_ROW:
-            raise
         raise Transient(
             f"the database went away: {_first_line(error)}",
             hint="run the command again; what was committed is kept",
         ) from error
-
-
-_OF_THE_ROW = frozenset({"54000"})  # a value beyond a limit of the server: asked again, it is so again
 
 
 def _first_line(error: Exception) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.archive import Pointer
 from pipeline.model import Article, Claims, Completeness, Outcome, PageFate, Stage
 from pipeline.store import Transaction
+from pipeline.store.leases import Pending
 from pipeline.store.sql import load
 
 SQL = load("entries")
@@ -101,15 +102,6 @@ class Told:
     digest: str | None  # None: the text is not full, or short
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """What is due: rows that are free, rows that somebody holds, and when the first lease ends (seconds)."""
-
-    free: int
-    held: int
-    seconds: float
-
-
 def claim(
     tx: Transaction, stage: Stage, *, token: int, lease: float, now: datetime, limit: int
 ) -> list[EntryRow]:
@@ -135,7 +127,7 @@ def pending(tx: Transaction, stages: Sequence[Stage], *, now: datetime) -> Pendi
     """How much is due in these stages. Reads it all: whoever only waits asks `any_due`."""
     row = tx.execute(SQL["pending"], {"stages": list(stages), "now": now}).fetchone()
     assert row
-    return Pending(row["free"], row["held"], max(0.0, row["seconds"] or 0.0))
+    return Pending.of(row)
 
 
 def any_due(tx: Transaction, stages: Sequence[Stage], *, now: datetime, shard: int, shards: int) -> bool:

@@ -7,14 +7,37 @@ that was paused beyond its lease writes nothing once another has taken its rows.
 import contextlib
 import logging
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
 
 from pipeline.errors import VeilleError
 from pipeline.store import Store, Transaction
 from pipeline.store.sql import load
 
 SQL = load("leases")
+LOOK_SECONDS = 0.25  # between two looks at rows that others hold
+
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What is due: rows that are free, rows that somebody holds, and when the first lease ends (seconds)."""
+
+    free: int
+    held: int
+    seconds: float
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """As a statement `pending` counts it; where nothing is held, no lease ends."""
+        return cls(row["free"], row["held"], max(0.0, row["seconds"] or 0.0))
+
+    def rest(self) -> None:
+        """Wait before the next look at what is held: shorter where a lease ends sooner."""
+        time.sleep(min(LOOK_SECONDS, self.seconds or LOOK_SECONDS))
 
 
 def new_token(tx: Transaction) -> int:

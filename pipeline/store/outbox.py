@@ -6,8 +6,9 @@ Does not hold the documents: whoever writes them reads them at their current ver
 from dataclasses import dataclass
 from datetime import datetime
 
+from pipeline.schedule import age
 from pipeline.store import Transaction
-from pipeline.store.entries import Pending
+from pipeline.store.leases import Pending
 from pipeline.store.sql import load
 
 SQL = load("outbox")
@@ -23,7 +24,7 @@ class Size:
 
     def age(self, now: datetime) -> float:
         """For how many seconds the oldest has waited."""
-        return max(0.0, (now - self.oldest).total_seconds()) if self.oldest else 0.0
+        return age(self.oldest, now=now)
 
 
 def claim(tx: Transaction, *, token: int, lease: float, now: datetime, limit: int) -> list[int]:
@@ -36,7 +37,7 @@ def pending(tx: Transaction, *, now: datetime) -> Pending:
     """How many dirty documents are free to be claimed, and how many a writer holds."""
     row = tx.execute(SQL["pending"], {"now": now}).fetchone()
     assert row
-    return Pending(row["free"], row["held"], max(0.0, row["seconds"] or 0.0))
+    return Pending.of(row)
 
 
 def acknowledge(tx: Transaction, written: dict[int, int]) -> None:
