@@ -12,9 +12,10 @@ import typer
 
 from pipeline.cli import console as show
 from pipeline.cli import lines
-from pipeline.cli.options import FEED_CAP, NOWHERE, Json, Ndjson, alone, given, moment
+from pipeline.cli.options import NOWHERE, Json, Ndjson, alone, given, moment
 from pipeline.errors import ConfigError, Permanent
 from pipeline.model import Feed
+from pipeline.reading import FEED_CAP
 from pipeline.runtime import Runtime
 from pipeline.settings import from_environment
 from pipeline.store import runs

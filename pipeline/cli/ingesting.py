@@ -3,12 +3,13 @@
 Does none of the work: `steps` and `stages` do.
 """
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Annotated, Any
 
 import typer
 
 from pipeline.cli import console as show
+from pipeline.cli import options
 from pipeline.cli.options import Json
 from pipeline.cli.runs import print_report
 from pipeline.errors import ConfigError, NotFound, Permanent, Unparsable
@@ -129,17 +130,14 @@ def _chosen(runtime: Runtime, feeds: list[str], sources: list[str]) -> list[str]
     return feeds + [feed.url for source in sources for feed in runtime.catalogue.publisher(source).feeds]
 
 
-def _run_of(runtime: Runtime, day: str) -> Run:
+def _run_of(runtime: Runtime, typed: str) -> Run:
     from pipeline import schedule
 
-    if not day:
+    if not typed:
         return runs.fresh("command", polls=True, reason="the run is for now", now=runtime.now())
-    try:
-        wanted = date.fromisoformat(day)
-    except ValueError as error:
-        raise ConfigError(f"{day!r} is no day; one like 2026-03-01 is expected") from error
+    wanted = options.day(typed)
     if wanted > runtime.now().astimezone(show.PARIS).date():
-        raise ConfigError(f"{day} has not come yet", hint="leave --day out to work for now")
+        raise ConfigError(f"{typed} has not come yet", hint="leave --day out to work for now")
     start = datetime.combine(wanted, time(), show.PARIS).astimezone(UTC)
     end = datetime.combine(wanted + timedelta(days=1), time(), show.PARIS).astimezone(UTC)
     polls, reason = schedule.polls("command", end, now=runtime.now())

@@ -3,19 +3,18 @@
 Knows no command.
 """
 
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from typing import Annotated
 
 import typer
 
-from pipeline.errors import Permanent, Unparsable
+from pipeline.errors import ConfigError, Permanent, Unparsable
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 Ndjson = Annotated[
     bool, typer.Option("--ndjson", help="Read one JSON object a line on standard input, write one each.")
 ]
 
-FEED_CAP = 15 << 20  # bytes, as in `stages.discover`
 NOWHERE = "https://feed.invalid/"  # where relative links of a saved feed lead, if its address is not given
 
 
@@ -29,6 +28,14 @@ def given(value: str, what: str) -> str:
     if not value:
         raise Permanent(f"{what} is needed", hint="or --ndjson, to read many on standard input")
     return value
+
+
+def day(text: str) -> date:
+    """The day that was typed. Raises ConfigError."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(f"{text!r} is no day; one like 2026-03-01 is expected") from error
 
 
 def moment(text: str, zone: tzinfo, what: str) -> datetime:

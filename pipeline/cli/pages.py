@@ -93,9 +93,7 @@ def _page(runtime: Runtime, source: str) -> tuple[bytes, str, str]:
     fetched = Visit(runtime).fetch(source, cap=PAGE_CAP)
     response = fetched.response
     if not 200 <= response.status < 300 or response.truncated:  # noqa: PLR2004
-        raise NotFound(
-            f"{source} cannot be read: the server answered {response.status} {response.reason}".rstrip()
-        )
+        raise NotFound(f"{source} cannot be read: {response.said}")
     return response.body, fetched.url, response.content_type
 
 

@@ -1,16 +1,15 @@
 """`veille search`: a query and its filters, and a page of results.
 
-Does not parse the query: the engine does.
+Looks into the query for topics that do not exist; what it finds is the engine's business.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date
 from typing import Annotated, Any
 
 import typer
 
 from pipeline.cli import console as show
-from pipeline.cli.options import Json
+from pipeline.cli.options import Json, day
 from pipeline.errors import ConfigError, NotFound
 from pipeline.runtime import Runtime
 from pipeline.settings import from_environment
@@ -45,8 +44,8 @@ def search(
         topics=tuple(topic or ()),
         publishers=tuple(publisher or ()),
         languages=tuple(language or ()),
-        since=_day(since),
-        until=_day(until),
+        since=day(since) if since else None,
+        until=day(until) if until else None,
     )
     with Runtime(from_environment()) as runtime:
         _check_topics(runtime, (*filters.topics, *values(parse(query), "topic")))
@@ -155,10 +154,3 @@ def _one_of(value: str, known: Iterable[str], what: str) -> str:
     near = difflib.get_close_matches(fold(value), names, n=1)
     some = f"one of: {', '.join(names.values())}" if len(names) <= FEW else ""
     raise NotFound(f"there is no {what} {value!r}", hint=f"did you mean {names[near[0]]}?" if near else some)
-
-
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError as error:
-        raise ConfigError(f"{text!r} is no day; one like 2026-03-01 is expected") from error

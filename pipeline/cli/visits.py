@@ -7,7 +7,7 @@ import time
 
 from pipeline.errors import Permanent, Transient
 from pipeline.runtime import Runtime
-from pipeline.stages.turns import ask_rules, gap_of
+from pipeline.stages.turns import answered, ask_rules, gap_of
 from pipeline.urls import host_of
 from pipeline.web.responses import Fetched
 from pipeline.web.robots import Rules
@@ -34,9 +34,8 @@ class Visit:
             status, body, _ = ask_rules(self._runtime.fetcher, url, admit=self._wait)
             self._rules[host] = Rules.parse(status, body)
             if not self._rules[host].readable:
-                said = f"HTTP {status}" if status else "no usable answer"
                 raise Transient(
-                    f"robots.txt of {host} cannot be read ({said}), so nothing else may be",
+                    f"robots.txt of {host} cannot be read ({answered(status)}), so nothing else may be",
                     hint="try again later",
                 )
         if not self._rules[host].allows(url):

@@ -5,6 +5,6 @@ Feeds: `syndication` knows the formats, `feeds` makes entries of their items. Pa
 `language` serve both. Fetches nothing, keeps nothing; `workers` runs what may be slow or hostile.
 """
 
-PAGE_CAP = (
-    10_000_000  # bytes, decoded, of a page that is fetched or read; of 1 465 real ones the largest has 4 MB
-)
+# Bytes, decoded, of what is fetched or read; of 1 465 real pages the largest has 4 MB.
+PAGE_CAP = 10_000_000
+FEED_CAP = 15 << 20

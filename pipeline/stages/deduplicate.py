@@ -79,9 +79,10 @@ def _keys(runtime: Runtime, tx: Transaction, row: EntryRow) -> set[Key]:
     keys = {Key("url", row.canonical_url), *_keys_of(runtime, row.url)}
     said = entries.said(tx, row.id)
     keys |= {Key("guid", f"{feed.feed_id}:{feed.guid}") for feed in said if _names_one(feed.guid)}
+    titles = [feed.title for feed in said]
     for told in entries.told(tx, row.id, at_least=TEXT_KEY_CHARACTERS):
         keys |= _keys_told(runtime, told.url, row.url)
-        if told.digest is not None and _is_titled(told.title, [feed.title for feed in said]):
+        if told.digest is not None and _is_titled(told.title, titles):
             published = told.published.astimezone(UTC).isoformat() if told.published else ""
             keys.add(Key("text", f"{row.publisher}:{published}:{told.digest}"))
     return keys

@@ -26,6 +26,7 @@ from pipeline.errors import (
     place_of,
 )
 from pipeline.model import Feed
+from pipeline.reading import FEED_CAP
 from pipeline.reading import feeds as parser
 from pipeline.runtime import Runtime
 from pipeline.stages.shift import Shift
@@ -34,7 +35,6 @@ from pipeline.store import Transaction, feeds
 from pipeline.store.feeds import FeedRow, Poll
 from pipeline.web.responses import Fetched
 
-FEED_CAP = 15 << 20  # bytes, decoded
 THREADS = 8
 NEW, HISTORY = 1, 3  # priorities of what is found
 ACCEPT = "application/rss+xml, application/atom+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5"

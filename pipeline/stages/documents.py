@@ -90,12 +90,10 @@ def _take(runtime: Runtime, tx: Transaction, run: str, finished: Finished, now: 
     article = replace(finished.article, published=published, date_suspect=suspect)
     digest = fingerprints.digest(article.title, f"{article.lead}\n{article.text}")
     latest = entries.latest_revision(tx, entry_id)
-    same = latest is not None and latest.digest == digest
-    if latest and same:
-        before = latest.article
-        if before.published == published or (before.date_suspect and suspect):
-            return
-    number = revision if same else revision + 1  # the same text with its date put right is no revision
+    before = latest.article if latest and latest.digest == digest else None
+    if before and (before.published == published or (before.date_suspect and suspect)):
+        return
+    number = revision if before else revision + 1  # the same text with its date put right is no revision
     entries.save_revision(tx, entry_id, number, article, digest=digest, page_id=None, read_at=now)
     if belongs or runtime.catalogue.admits(publisher, article.language):
         entries.requeue(tx, entry_id, at=now)

@@ -235,13 +235,18 @@ def ask_rules(
     return response.status, response.body, pause
 
 
+def answered(status: int | None) -> str:
+    """What came instead of rules, for a message."""
+    return f"HTTP {status}" if status else "no usable answer"
+
+
 def _broke_off(response: Response) -> bool:
     """Whether rules are missing: the connection ended before the file, and not we at our cap."""
     return response.status in robots.FOUND and response.truncated and len(response.body) < robots.CAP
 
 
 def _refusal_for_now(host: str, row: hosts.RobotsRow, now: datetime) -> RobotsDisallowed | RobotsUnreadable:
-    said = f"HTTP {row.status}" if row.status else "no usable answer"
+    said = answered(row.status)
     since = row.failing_since or now
     if now - since >= ROBOTS_FINAL_AFTER:
         return RobotsDisallowed(f"robots.txt of {host} has not been readable since {since:%Y-%m-%d} ({said})")
