@@ -741,6 +741,28 @@ def test_killing_everything_in_the_middle_of_the_making(any_home: Home, moment: 
     assert any_home.ask("select 1") == "1"
 
 
+ORPHAN = """
+import os, time
+from pipeline.store.embedded import programs
+tie, parent = programs._tie(), os.getpid()
+if os.fork():
+    os._exit(0)
+while os.getppid() == parent:
+    time.sleep(0.01)
+tie()
+print("lives on")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
+def test_a_program_whose_parent_died_before_it_was_tied_to_it_does_not_start() -> None:
+    """The kernel tells only of deaths to come."""
+    done = subprocess.run(
+        [sys.executable, "-c", ORPHAN], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+
+
 # --- errors -------------------------------------------------------------------------------------------
 
 

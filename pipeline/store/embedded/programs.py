@@ -79,14 +79,24 @@ def start(
     )
 
 
-def _tie() -> Callable[[], object] | None:
+def _tie() -> Callable[[], None] | None:
     """What a child calls to get a fast stop if this process is killed; only Linux has such a thing."""
     if sys.platform != "linux":
         return None
     import ctypes
 
     prctl, set_parent_death_signal = ctypes.CDLL(None).prctl, 1
-    return lambda: prctl(set_parent_death_signal, signal.SIGINT)
+    parent = os.getpid()
+
+    def tie() -> None:
+        signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        )  # Python's own handler would swallow what comes before exec
+        prctl(set_parent_death_signal, signal.SIGINT)
+        if os.getppid() != parent:  # killed already: that signal does not come any more
+            os._exit(1)
+
+    return tie
 
 
 def messages(output: bytes) -> str:
