@@ -181,6 +181,7 @@ def test_finished_texts_are_compared_tagged_and_indexed(veille, tmp_path):
     assert report["outcomes"] == {"new": 2}
     assert answer(veille("documents", "import", str(file), "--json"))["discovered"] == 0
     assert answer(veille("search", "budget", "--json"))["total"] == 2
+    assert answer(veille("search", "--json", "--", "-sport", "budget"))["total"] == 2, "words need no quotes"
     assert any(result["copy_of"] for result in answer(veille("search", "budget", "--json"))["results"])
     file.write_bytes(lines({"url": "https://exemple.fr/x"}))
     refused = veille("documents", "import", str(file))

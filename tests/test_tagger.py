@@ -273,6 +273,14 @@ def test_what_stands_near_is_one_piece():
     ]
 
 
+def test_what_stands_near_is_named_by_the_terms_that_stand_there():
+    """Not by the first of their lists: a reason must not name somebody of whom the article does not speak."""
+    ruled = rule(Evidence(name="pourparlers", near=(("Poutine", "Kiev"), ("négoci*", "accord")), weight=2))
+    [hit] = tag(ruled, "Un accord avec Kiev.").hits
+
+    assert (hit.group, hit.term) == ("pourparlers", "Kiev … accord")
+
+
 def test_languages():
     """A rule reads its languages; where the language is not known every rule may try."""
     rules = (replace(rule("blé"), id="a"), replace(rule("blé"), id="b", languages=("oc", "fr")))

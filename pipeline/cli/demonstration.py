@@ -39,7 +39,8 @@ QUERY = '"garanties de sécurité"'
 def play(*, as_json: bool) -> None:
     """Serve the newsroom, run the DAG until its last edition is in, show the result."""
     given = from_environment()
-    home = given.home / "demo"
+    # VEILLE_HOME may name what an earlier demonstration has made, as it advises.
+    home = given.home if (given.home / "newsroom.json").exists() else given.home / "demo"
     home.mkdir(parents=True, exist_ok=True)
     with _served(home) as (newsroom, lifeline):
         settings = replace(
@@ -231,7 +232,7 @@ def _tell(runtime: Runtime, report: Report) -> None:
 def _next(home: Path, article: str) -> Iterator[str]:
     """Commands to try, as the shell takes them."""
     yield f"export VEILLE_HOME={shlex.quote(_short(home))}"
-    for arguments in (f"search {shlex.quote(QUERY)} --facets", f"show {article}", "runs show last", "status"):
+    for arguments in (f"search {shlex.quote(QUERY)} --facets", f"show {article}", "runs show 1", "status"):
         yield f"{shlex.quote(_short(Path(sys.argv[0])))} {arguments}"
 
 

@@ -20,7 +20,10 @@ FEW = 12  # names that fit on two lines of a terminal
 
 
 def search(
-    query: Annotated[str, typer.Argument(help='Words, "phrases", AND OR NOT, field:word, prefix*, dates.')],
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="QUERY", help='Words, "phrases", AND OR NOT, field:word, prefix*, dates.'),
+    ],
     topic: Annotated[list[str] | None, typer.Option(help="Only articles with this topic.")] = None,
     publisher: Annotated[list[str] | None, typer.Option(help="Only this publisher (its id).")] = None,
     language: Annotated[list[str] | None, typer.Option(help="Only this language (fr, …).")] = None,
@@ -38,6 +41,7 @@ def search(
     from pipeline.query import parse, values
     from pipeline.search import FACETS, Filters, Sort
 
+    query = " ".join(words)
     if since and until and since > until:
         raise ConfigError(f"--since {since} lies after --until {until}")
     filters = Filters(

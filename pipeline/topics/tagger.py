@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
+from operator import attrgetter
 from typing import NamedTuple
 
 from pipeline.model import Hit, Tag
@@ -116,33 +117,45 @@ def _evidence(rule: Rule, reading: _Reading, required: Sequence[Sequence[_Piece]
                 yield piece._replace(points=evidence.weight * boosts[place.field])
 
 
+class _Part(NamedTuple):
+    """A term of one part of `near`, where it stands."""
+
+    number: int
+    term: str
+    place: Place
+
+
 def _together(evidence: Evidence, reading: _Reading) -> Iterator[_Piece]:
     """Where one term of each part of `near` stand together: from the left, none of them twice."""
-    places = (
-        (place, number)
+    parts = (
+        _Part(number, term, place)
         for number, terms in enumerate(evidence.near)
         for term in terms
         for place in reading.places(term, evidence.exact)
     )
-    term = " … ".join(terms[0] for terms in evidence.near)
-    latest: dict[int, tuple[Place, ...]] = {}  # of each part; in an order, after the parts before it
-    for place, number in sorted(places, key=lambda found: (_order(found[0]), -found[1])):
+    latest: dict[int, tuple[_Part, ...]] = {}  # of each part; in an order, after the parts before it
+    for part in sorted(parts, key=lambda part: (_order(part.place), -part.number)):
+        number = part.number
         earlier = latest.get(number - 1, ()) if evidence.ordered and number else ()
-        if evidence.ordered and number and not _before(earlier, place):
+        if evidence.ordered and number and not _before(earlier, part.place):
             continue
-        latest[number] = (*earlier, place)
+        latest[number] = (*earlier, part)
         together = latest.get(len(evidence.near) - 1, ()) if evidence.ordered else chain(*latest.values())
-        if whole := _whole(evidence, tuple(together)):
+        if whole := _whole(evidence, sorted(together, key=attrgetter("number"))):
             latest.clear()
-            yield _Piece(evidence.name or term, term, (evidence.near, evidence.exact), whole)
+            yield whole
 
 
-def _before(earlier: Sequence[Place], place: Place) -> bool:
-    return bool(earlier) and earlier[-1].sentence == place.sentence and earlier[-1].words[-1] < place.words[0]
+def _before(earlier: Sequence[_Part], place: Place) -> bool:
+    if not earlier:
+        return False
+    last = earlier[-1].place
+    return last.sentence == place.sentence and last.words[-1] < place.words[0]
 
 
-def _whole(evidence: Evidence, places: Sequence[Place]) -> Place | None:
-    """The places as one, if they are all there, of one sentence and near enough."""
+def _whole(evidence: Evidence, parts: Sequence[_Part]) -> _Piece | None:
+    """The parts as one piece, named by the terms that stand there, if of one sentence and near enough."""
+    places = [part.place for part in parts]
     words = sorted(word for place in places for word in place.words)
     if (
         len(places) < len(evidence.near)
@@ -152,7 +165,9 @@ def _whole(evidence: Evidence, places: Sequence[Place]) -> Place | None:
     ):
         return None
     first = min(places, key=_order)
-    return first._replace(end=max(place.end for place in places), words=tuple(words))
+    place = first._replace(end=max(place.end for place in places), words=tuple(words))
+    group = evidence.name or " … ".join(terms[0] for terms in evidence.near)
+    return _Piece(group, " … ".join(part.term for part in parts), (evidence.near, evidence.exact), place)
 
 
 def _counted(rule: Rule, reading: _Reading, pieces: Iterable[_Piece]) -> list[_Piece]:
