@@ -3,7 +3,6 @@
 Does not read configuration files (`catalogue` and `rulebook` do) and opens nothing.
 """
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from pipeline.web.addresses import parse_allowed
 ROOT = Path(__file__).resolve().parent.parent
 LEASE_SECONDS = 60.0
 HOST_GAP_SECONDS = 1.0  # at most one request per second and host: what news sites ask of crawlers
+HOUR = 3600.0
+CENTURY = 100 * 365.25 * 86_400  # seconds; farther away the database knows no dates
 LOGS = ("text", "json")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
@@ -57,7 +58,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     env = os.environ if environment is None else environment
     home = Path(env.get("VEILLE_HOME") or Path.cwd() / ".veille").expanduser().absolute()
     allow_hosts = parse_allowed(env.get("VEILLE_ALLOW_HOSTS", ""))
-    offset = _number(env, "VEILLE_CLOCK_OFFSET", 0.0)
+    offset = _number(env, "VEILLE_CLOCK_OFFSET", 0.0, least=-CENTURY, most=CENTURY)
     if offset and not allow_hosts:
         raise ConfigError(
             "VEILLE_CLOCK_OFFSET is for demonstrations; it is refused without VEILLE_ALLOW_HOSTS",
@@ -72,8 +73,8 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         contact=env.get("VEILLE_CONTACT", ""),
         allow_hosts=allow_hosts,
         clock_offset=offset,
-        lease_seconds=_number(env, "VEILLE_LEASE_SECONDS", LEASE_SECONDS, least=0.5),
-        host_gap_seconds=_number(env, "VEILLE_HOST_GAP_SECONDS", HOST_GAP_SECONDS, least=0.0),
+        lease_seconds=_number(env, "VEILLE_LEASE_SECONDS", LEASE_SECONDS, least=0.5, most=HOUR),
+        host_gap_seconds=_number(env, "VEILLE_HOST_GAP_SECONDS", HOST_GAP_SECONDS, least=0.0, most=HOUR),
         log=_one_of(env, "VEILLE_LOG", LOGS, ""),
         log_level=_one_of(env, "VEILLE_LOG_LEVEL", LOG_LEVELS, "info"),
     )
@@ -86,16 +87,14 @@ def _config(named: str, home: Path) -> Path:
     return home / "config" if (home / "config").is_dir() else ROOT / "config"
 
 
-def _number(env: Mapping[str, str], name: str, default: float, least: float | None = None) -> float:
+def _number(env: Mapping[str, str], name: str, default: float, *, least: float, most: float) -> float:
     value = env.get(name, "")
     try:
         number = float(value) if value else default
     except ValueError as error:
         raise ConfigError(f"{name} is {value!r}; a number of seconds is expected") from error
-    if not math.isfinite(number):
-        raise ConfigError(f"{name} is {value!r}; a finite number of seconds is expected")
-    if least is not None and number < least:
-        raise ConfigError(f"{name} is {value!r}; at least {least:g} seconds are expected")
+    if not least <= number <= most:  # nor is nan
+        raise ConfigError(f"{name} is {value!r}; {least:.10g} to {most:.10g} seconds are possible")
     return number
 
 

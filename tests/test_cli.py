@@ -224,6 +224,9 @@ def test_saved_feeds_that_are_none_are_named(veille, tmp_path):
         (["extract", "nowhere.html"], {}, "nowhere.html cannot be read: No such file"),
         (["extract", "."], {}, "cannot be read: Is a directory"),
         (["feeds", "parse", "/dev/null"], {}, "empty"),
+        (["extract", "http://[::1"], {}, "is no address"),
+        (["ingest", "--day", "0001-01-01"], {}, "1000 to 9998 are possible"),
+        (["feeds", "import", "feed.xml", "--at", "0202-01-26T11:00"], {}, "1000 to 9998 are possible"),
         (["search", "titel:budget"], {}, "titel"),
         (["search", "x", "--topic", "ukraine-garantie"], {}, "did you mean ukraine-garanties-securite"),
         (

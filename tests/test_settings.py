@@ -6,11 +6,11 @@ from pipeline.errors import ConfigError
 from pipeline.settings import from_environment
 
 
-@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e999"])
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e999", "1e300", "-99999999999"])
 @pytest.mark.parametrize("name", ["VEILLE_CLOCK_OFFSET", "VEILLE_HOST_GAP_SECONDS", "VEILLE_LEASE_SECONDS"])
-def test_seconds_are_finite(name, value):
+def test_seconds_are_few(name, value):
     """An endless wait or lease would be met much later, as a bug."""
-    with pytest.raises(ConfigError, match=f"{name} is '{value}'; a finite number"):
+    with pytest.raises(ConfigError, match=f"{name} is '{value}'; .* are possible"):
         from_environment({name: value, "VEILLE_ALLOW_HOSTS": "press.localhost:80"})
 
 

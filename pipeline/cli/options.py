@@ -4,7 +4,7 @@ Knows no command.
 """
 
 from datetime import date, datetime, tzinfo
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -15,6 +15,9 @@ Ndjson = Annotated[
     bool, typer.Option("--ndjson", help="Read one JSON object a line on standard input, write one each.")
 ]
 
+Day = TypeVar("Day", date, datetime)
+
+FIRST_YEAR, LAST_YEAR = 1000, 9998
 NOWHERE = "https://feed.invalid/"  # where relative links of a saved feed lead, if its address is not given
 
 
@@ -33,9 +36,10 @@ def given(value: str, what: str) -> str:
 def day(text: str) -> date:
     """The day that was typed. Raises ConfigError."""
     try:
-        return date.fromisoformat(text)
+        found = date.fromisoformat(text)
     except ValueError as error:
         raise ConfigError(f"{text!r} is no day; one like 2026-03-01 is expected") from error
+    return _possible(found, repr(text))
 
 
 def moment(text: str, zone: tzinfo, what: str) -> datetime:
@@ -44,4 +48,11 @@ def moment(text: str, zone: tzinfo, what: str) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError as error:
         raise Unparsable(f"{what} is {text[:40]!r}; a time like 2024-01-26T11:00 is expected") from error
-    return found if found.tzinfo else found.replace(tzinfo=zone)
+    return _possible(found if found.tzinfo else found.replace(tzinfo=zone), what)
+
+
+def _possible(found: Day, what: str) -> Day:
+    """A day or time of which the day before and after exist too, in any zone."""
+    if not FIRST_YEAR <= found.year <= LAST_YEAR:
+        raise ConfigError(f"{what} is in the year {found.year}; {FIRST_YEAR} to {LAST_YEAR} are possible")
+    return found

@@ -86,7 +86,11 @@ def canonical(
 
 def _page(runtime: Runtime, source: str) -> tuple[bytes, str, str]:
     """The bytes behind a file name or URL, the URL and the Content-Type."""
-    if urlsplit(source).scheme not in ("http", "https"):
+    try:
+        scheme = urlsplit(source).scheme
+    except ValueError as error:
+        raise Unparsable(f"{source!r} is no address: {error}") from error
+    if scheme not in ("http", "https"):
         return show.read_bytes(source, PAGE_CAP), f"https://file.invalid/{Path(source).name}", ""
     from pipeline.cli.visits import Visit
 
