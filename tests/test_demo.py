@@ -167,8 +167,13 @@ def test_copies_are_grouped_and_topics_counted(library):
 
 
 def test_a_second_demonstration_adds_nothing_and_says_so(played):
-    """It shows the same library, marks what was found, and what it says to try next works."""
-    said = played.play()
+    """It shows the same library, marks what was found, and what it says to try next works.
+
+    Also with VEILLE_HOME set to what the first one made, as that one advises.
+    """
+    again = Demo(played.home.parent)
+    again.environment["VEILLE_HOME"] = str(played.home)
+    said = again.play()
     assert "Nothing was added." in said
     assert re.search(r"discovered\W.*\b0\b", said)
     assert f"{MARKED}garanties" in said

@@ -28,6 +28,10 @@ from pipeline.store.embedded import Embedded, client, locks, programs, superviso
 from pipeline.store.embedded.place import SHORT, STATE, settle
 from pipeline.store.embedded.supervisor import IDLE_VARIABLE
 
+# Elsewhere there is nothing to test: what a killed supervisor leaves goes on until the next one comes.
+needs_linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux tells a child of its parent's death"
+)
 needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root can take another account")
 slow = pytest.mark.slow
 
@@ -689,7 +693,7 @@ def test_a_server_that_dies_is_started_again_for_those_inside(home: Home) -> Non
         assert eventually(answers)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
+@needs_linux
 @pytest.mark.crash
 @slow
 def test_nothing_stays_behind_where_the_supervisor_is_killed_too(any_home: Home) -> None:
@@ -754,7 +758,7 @@ print("lives on")
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
+@needs_linux
 def test_a_program_whose_parent_died_before_it_was_tied_to_it_does_not_start() -> None:
     """The kernel tells only of deaths to come."""
     done = subprocess.run(

@@ -4,7 +4,7 @@ Knows no command.
 """
 
 from datetime import date, datetime, tzinfo
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
@@ -15,9 +15,9 @@ Ndjson = Annotated[
     bool, typer.Option("--ndjson", help="Read one JSON object a line on standard input, write one each.")
 ]
 
-Day = TypeVar("Day", date, datetime)
-
-FIRST_YEAR, LAST_YEAR = 1000, 9998
+# Other years are slips of the keyboard (0202 for 2024), and around 1 and 9999 some zones are in a year that
+# Python does not have: the database would give back what nobody can read.
+YEARS = range(1000, 9999)
 NOWHERE = "https://feed.invalid/"  # where relative links of a saved feed lead, if its address is not given
 
 
@@ -39,7 +39,8 @@ def day(text: str) -> date:
         found = date.fromisoformat(text)
     except ValueError as error:
         raise ConfigError(f"{text!r} is no day; one like 2026-03-01 is expected") from error
-    return _possible(found, repr(text))
+    _check_year(found, repr(text), ConfigError)
+    return found
 
 
 def moment(text: str, zone: tzinfo, what: str) -> datetime:
@@ -48,11 +49,10 @@ def moment(text: str, zone: tzinfo, what: str) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError as error:
         raise Unparsable(f"{what} is {text[:40]!r}; a time like 2024-01-26T11:00 is expected") from error
-    return _possible(found if found.tzinfo else found.replace(tzinfo=zone), what)
+    _check_year(found, what, Unparsable)
+    return found if found.tzinfo else found.replace(tzinfo=zone)
 
 
-def _possible(found: Day, what: str) -> Day:
-    """A day or time of which the day before and after exist too, in any zone."""
-    if not FIRST_YEAR <= found.year <= LAST_YEAR:
-        raise ConfigError(f"{what} is in the year {found.year}; {FIRST_YEAR} to {LAST_YEAR} are possible")
-    return found
+def _check_year(found: date, what: str, error: type[Permanent]) -> None:
+    if found.year not in YEARS:
+        raise error(f"{what} is in the year {found.year}; {YEARS[0]} to {YEARS[-1]} are possible")

@@ -89,9 +89,7 @@ def _tie() -> Callable[[], None] | None:
     parent = os.getpid()
 
     def tie() -> None:
-        signal.signal(
-            signal.SIGINT, signal.SIG_DFL
-        )  # Python's own handler would swallow what comes before exec
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's handler would swallow what comes before exec
         prctl(set_parent_death_signal, signal.SIGINT)
         if os.getppid() != parent:  # killed already: that signal does not come any more
             os._exit(1)
