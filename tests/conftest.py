@@ -4,7 +4,7 @@ import json
 import os
 import signal
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -110,13 +110,18 @@ def workers():
 
 @pytest.fixture(scope="session")
 def press(tmp_path_factory):
-    """The sample newsroom, served for the whole test run, with its configuration beside it."""
+    """Three publishers of the sample newsroom, served for the whole run, with their configuration beside.
+
+    Their clock is a day late, so that an edition can be turned without dating anything in the future.
+    """
     import shutil
 
+    from pipeline.newsroom.loading import load
     from pipeline.newsroom.server import Newsroom
 
     home = tmp_path_factory.mktemp("press")
-    with Newsroom(home) as newsroom:
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    with Newsroom(home, publishers=load()[:3], now=yesterday) as newsroom:
         newsroom.write_config(home / "config")
         shutil.copytree(ROOT / "config" / "topics", home / "config" / "topics")
         newsroom.config = home / "config"

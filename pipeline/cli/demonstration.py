@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from pipeline.cli.runs import print_report
 from pipeline.cli.searching import print_results
 from pipeline.errors import Transient
 from pipeline.logs import turn
+from pipeline.newsroom.printing import EDITIONS
 from pipeline.newsroom.server import Newsroom
 from pipeline.runtime import Runtime
 from pipeline.settings import ROOT, from_environment
@@ -29,7 +31,6 @@ from pipeline.store import articles, runs
 from pipeline.store.runs import Report
 from pipeline.web.addresses import parse_allowed
 
-EDITIONS = 2  # one article is revised between them
 GAP_SECONDS = 0.05  # the newsroom is ours: it need not be spared
 LEASE_SECONDS = 10.0  # started again after a kill, it waits so long for what the killed one had claimed
 CALL_SECONDS = 600.0
@@ -56,6 +57,7 @@ def play(*, as_json: bool) -> None:
         shutil.copytree(ROOT / "config" / "topics", settings.config / "topics", dirs_exist_ok=True)
         with Runtime(settings) as runtime:
             _run_editions(runtime, newsroom, lifeline)
+        with Runtime(replace(settings, clock_offset=newsroom.offset)) as runtime:
             report = _report_on_new_runs(runtime)
             if as_json:
                 wrong = index.differences(runtime)
@@ -70,13 +72,15 @@ def _served(home: Path) -> Iterator[tuple[Newsroom, int]]:
     """The newsroom, in a process of its own, which serves until nobody holds the lifeline any more.
 
     Airflow holds it too. So however this process ends, nothing that reads finds its publishers gone: it would
-    leave them in peace for half an hour.
+    leave them in peace for half an hour. Its first start is so long ago that its last edition is of now.
     """
     reader, lifeline = os.pipe()
+    began = datetime.now(UTC) - timedelta(hours=EDITIONS[-1])
+    clock = [] if (home / "newsroom.json").exists() else ["--now", began.isoformat()]
     log = home / "newsroom.log"
     with log.open("ab") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.newsroom", "--home", str(home), "--until-eof"],
+            [sys.executable, "-m", "pipeline.newsroom", "--home", str(home), "--until-eof", *clock],
             stdin=reader,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -97,14 +101,16 @@ def _served(home: Path) -> Iterator[tuple[Newsroom, int]]:
 
 
 def _run_editions(runtime: Runtime, newsroom: Newsroom, lifeline: int) -> None:
-    """Run the DAG for every edition that is left."""
+    """Run the DAG for every edition that is left, at the time of the newsroom's clock."""
     with show.progress("starting PostgreSQL and preparing Airflow"):
         environment = _airflow(runtime, newsroom)
         _airflow_does("db migrate", environment)
     while True:
-        with show.progress(f"the DAG news_daily runs in Airflow (edition {newsroom.edition} of {EDITIONS})"):
-            _airflow_does("dags test news_daily", environment, holding=(lifeline,))
-        if newsroom.edition >= EDITIONS:
+        edition = f"edition {newsroom.edition} of {len(EDITIONS)}"
+        clock = {"VEILLE_CLOCK_OFFSET": str(newsroom.offset)}
+        with show.progress(f"the DAG news_daily runs in Airflow ({edition})"):
+            _airflow_does("dags test news_daily", environment | clock, holding=(lifeline,))
+        if newsroom.edition >= len(EDITIONS):
             break
         newsroom.publish_edition(newsroom.edition + 1)
 

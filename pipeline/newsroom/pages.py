@@ -1,4 +1,4 @@
-"""The newsroom's web pages: articles in each publisher's own layout, front pages, illustrations.
+"""The newsroom's web pages: articles in each publisher's own layout, AMP, front pages, pictures. *Pure.*
 
 Does not know what is served where; see `site`.
 """
@@ -6,12 +6,19 @@ Does not know what is served where; see `site`.
 import json
 from html import escape
 from string import Template
+from typing import Any
 
 from pipeline.newsroom.content import Publisher, Story
 from pipeline.newsroom.printing import Printing, in_words, slug
 
 RELATED = 3  # links under « À lire aussi »
-LOCALES = {"fr": "fr_FR", "en": "en_GB"}
+LOCALES = {"fr": "fr_FR", "en": "en_GB", "oc": "oc_FR", "ht": "ht_HT"}
+FEED_TYPES = {
+    "rss": "application/rss+xml",
+    "atom": "application/atom+xml",
+    "rdf": "application/rdf+xml",
+    "json": "application/feed+json",
+}
 WALL = (
     '<div class="mur-abonnes"><p>Il vous reste une partie de cet article à découvrir.</p>'
     '<a href="/">Je m’abonne</a></div>'
@@ -20,8 +27,18 @@ WALL = (
 
 def article_page(publisher: Publisher, story: Story, printing: Printing) -> str:
     """The page of `story`; of one behind a paywall only its visible paragraphs."""
+    return _page(publisher, story, printing, publisher.template)
+
+
+def amp_page(publisher: Publisher, story: Story, printing: Printing) -> str:
+    """The AMP version of `story`, for publishers who have any."""
+    return _page(publisher, story, printing, publisher.amp_template)
+
+
+def _page(publisher: Publisher, story: Story, printing: Printing, template: str) -> str:
     opening, rest = _halves(printing.text(story)[: story.visible])
     related = [_link(printing, publisher, other) for other in related_stories(publisher, story)]
+    home = printing.home(publisher)
     words = {
         "language": story.language,
         "locale": LOCALES[story.language],
@@ -34,7 +51,8 @@ def article_page(publisher: Publisher, story: Story, printing: Printing) -> str:
         "section": story.section,
         "section_url": f"/{slug(story.section)}/",
         "url": printing.url(publisher, story),
-        "image": f"{printing.home(publisher)}/images/{story.slug}.svg",
+        "amp_url": home + printing.amp_path(publisher, story),
+        "image": f"{home}/images/{story.slug}.svg",
         "published": printing.published(story).isoformat(),
         "modified": printing.modified(story).isoformat(),
         "published_text": in_words(printing.published(story)),
@@ -44,18 +62,17 @@ def article_page(publisher: Publisher, story: Story, printing: Printing) -> str:
         "rest": _html(rest),
         "wall": "" if story.visible is None else WALL,
         "related": "".join(f"<li>{link}</li>" for link in related),
-        "related_inline": related[0],
+        "related_inline": _inline(related),
         "sections": _sections(publisher),
         "autodiscovery": _autodiscovery(publisher),
-        "json_ld": _json_ld(publisher, story, printing),
+        "json_ld": _script(json_ld(publisher, story, printing)),
+        "json_ld_graph": _script(json_ld_graph(publisher, story, printing)),
     }
-    return Template(publisher.template).substitute(
-        {key: escape(value) for key, value in words.items()} | markup
-    )
+    return Template(template).substitute({key: escape(value) for key, value in words.items()} | markup)
 
 
 def front_page(publisher: Publisher, stories: list[Story], printing: Printing, template: str) -> str:
-    """A list of `stories`, newest first."""
+    """A list of `stories`, the newest first."""
     newest = sorted(stories, key=lambda story: story.hours)
     headlines = (
         f"<li>{_link(printing, publisher, story)}<br>{escape(story.lead)}<br>"
@@ -83,11 +100,15 @@ def illustration(story: Story) -> str:
 
 
 def related_stories(publisher: Publisher, story: Story) -> list[Story]:
-    """The publisher's other stories: those of the same section first, then by nearness in time.
+    """Older stories of the publisher: those of the same section first, then by nearness in time.
 
-    Never one that has a second edition: its new title would change the pages that link to it.
+    None that comes out later or is revised: a page changes when its own story does, and only then.
     """
-    others = [other for other in publisher.stories if other is not story and not other.has_second_edition]
+    others = [
+        other
+        for other in publisher.stories
+        if other is not story and other.hours >= story.hours and not other.revised
+    ]
     others.sort(key=lambda other: (other.section != story.section, abs(other.hours - story.hours)))
     return others[:RELATED]
 
@@ -119,18 +140,23 @@ def _sections(publisher: Publisher) -> str:
     return "".join(f"<li>{link}</li>" for link in _section_links(publisher))
 
 
+def _inline(related: list[str]) -> str:
+    return f'<p class="lire-aussi"><strong>À lire aussi :</strong> {related[0]}</p>' if related else ""
+
+
 def _autodiscovery(publisher: Publisher) -> str:
     return "\n".join(
-        f'<link rel="alternate" type="application/{feed.format}+xml" title="{escape(feed.section)}" '
+        f'<link rel="alternate" type="{FEED_TYPES[feed.format]}" title="{escape(feed.section)}" '
         f'href="{feed.path}">'
         for feed in publisher.feeds
     )
 
 
-def _json_ld(publisher: Publisher, story: Story, printing: Printing) -> str:
-    values = {
+def json_ld(publisher: Publisher, story: Story, printing: Printing) -> dict[str, Any]:
+    """What schema.org calls the story."""
+    values: dict[str, Any] = {
         "@context": "https://schema.org",
-        "@type": "NewsArticle",
+        "@type": "LiveBlogPosting" if story.live else "NewsArticle",
         "mainEntityOfPage": printing.url(publisher, story),
         "headline": printing.title(story),
         "description": story.lead,
@@ -143,4 +169,32 @@ def _json_ld(publisher: Publisher, story: Story, printing: Printing) -> str:
         "author": [{"@type": "Person", "name": story.author}],
         "publisher": {"@type": "NewsMediaOrganization", "name": publisher.name},
     }
+    if story.live:
+        values["coverageStartTime"] = printing.published(story).isoformat()
+    return values
+
+
+def json_ld_graph(publisher: Publisher, story: Story, printing: Printing) -> dict[str, Any]:
+    """The same as a graph: the site, the story, and the way to it."""
+    home, url = printing.home(publisher), printing.url(publisher, story)
+    article = json_ld(publisher, story, printing) | {"@id": f"{url}#article"}
+    context = article.pop("@context")
+    crumbs = [(publisher.name, f"{home}/"), (story.section, f"{home}/{slug(story.section)}/")]
+    return {
+        "@context": context,
+        "@graph": [
+            {"@type": "WebSite", "@id": f"{home}/#site", "name": publisher.name, "url": f"{home}/"},
+            article,
+            {
+                "@type": "BreadcrumbList",
+                "itemListElement": [
+                    {"@type": "ListItem", "position": place, "name": name, "item": item}
+                    for place, (name, item) in enumerate(crumbs, start=1)
+                ],
+            },
+        ],
+    }
+
+
+def _script(values: dict[str, Any]) -> str:
     return json.dumps(values, ensure_ascii=False).replace("<", "\\u003c")  # no end tag inside a script

@@ -6,21 +6,27 @@ Does not fetch anything and listens on loopback only (`web`). What it serves is 
 import errno
 import fcntl
 import hashlib
-import json
+import math
 import os
 import secrets
 import threading
 import time
+from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from pipeline.errors import Busy, ConfigError, NotFound
-from pipeline.newsroom.content import HERE, load
-from pipeline.newsroom.printing import Printing
+from pipeline.errors import Busy, ConfigError
+from pipeline.newsroom import access, states
+from pipeline.newsroom.clock import Clock
+from pipeline.newsroom.content import Publisher
+from pipeline.newsroom.loading import HERE, load
+from pipeline.newsroom.printing import EDITIONS, Printing, moments
 from pipeline.newsroom.site import Resource, Site, build
+from pipeline.newsroom.states import State
 from pipeline.newsroom.web import ADDRESS, Server
 
 # Below the ephemeral ports of Linux (from 32768) and macOS (from 49152): no outgoing connection can
@@ -28,37 +34,37 @@ from pipeline.newsroom.web import ADDRESS, Server
 PORTS = range(20_000, 30_000)
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """What a newsroom keeps between two starts."""
-
-    epoch: datetime  # of its first start
-    port: int
-    salt: str  # makes the ETags of two newsrooms differ, even on one port
-    edition: int = 1
-    turned: datetime | None = None  # when the edition was last changed
-
-    @property
-    def printing(self) -> Printing:
-        return Printing(self.epoch, self.port, self.edition, self.turned)
-
-
 class Newsroom:
     """The sample newsroom, kept in `home`. A context manager that serves while it is open.
 
-    Its first start writes `home/newsroom.json`; later ones take instant, port and edition from there, so
-    that addresses, dates and texts stay. `port` is for moving it; 0 keeps the port, or chooses one.
-    `patience` is for how many seconds to wait until another process serves it no more.
-    Another process may turn the edition while it serves: the file is read for every request.
+    Its first start writes `home/newsroom.json`; later ones take instant, port and clock from there, so that
+    addresses, dates and texts stay. Each request leaves a line in `home/access.log` (`access`).
+
+    `now` and `tick` set its clock when it starts: by default the first start is in the present, and later
+    ones find the clock where it has come to meanwhile. The articles are dated over the five days before the
+    first start, and a day after it. `publishers` are all by default. `port` is for moving it; 0 keeps the
+    port, or chooses one. `patience` is for how many seconds to wait until another process serves it no more.
+    Another process may set the clock while it serves: the file is read for every request.
     """
 
-    def __init__(self, home: Path, *, port: int = 0, patience: float = 0.0) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        publishers: tuple[Publisher, ...] | None = None,
+        port: int = 0,
+        now: datetime | None = None,
+        tick: float | None = None,
+        patience: float = 0.0,
+    ) -> None:
         self.home = home
-        self.publishers = load()
+        self.publishers = load() if publishers is None else publishers
+        self._asked = now, _checked(tick)
         self._asked_port = port
         self._patience = patience
         self._front = (HERE / "templates" / "front.html").read_text("utf-8")
-        self._built: tuple[Printing, Site] | None = None
+        self._moments: tuple[datetime, list[datetime]] | None = None  # of an epoch
+        self._built: tuple[tuple[datetime, int, int], Site] | None = None
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
         self._lock: int | None = None
@@ -68,6 +74,7 @@ class Newsroom:
         self.home.mkdir(parents=True, exist_ok=True)
         self._lock = self._take_lock()
         try:
+            access.turn(self.access_log)
             self._server = self._bind()
         except BaseException:
             self._drop_lock()
@@ -101,21 +108,50 @@ class Newsroom:
         return self._state().port
 
     @property
-    def edition(self) -> int:
-        return self._state().edition
+    def now(self) -> datetime:
+        """The moment that it believes it is."""
+        return self._state().clock.at(datetime.now(UTC))
 
-    @edition.setter
-    def edition(self, number: int) -> None:
-        self.publish_edition(number)
+    @property
+    def offset(self) -> float:
+        """How many seconds its clock is ahead: what VEILLE_CLOCK_OFFSET has to be, for now."""
+        return self._state().clock.offset(datetime.now(UTC))
+
+    def set_clock(self, to: datetime | None = None, *, tick: float | None = None) -> None:
+        """Believe from now on that it is `to` (with zone), and count `tick` seconds for each real one.
+
+        What is left out stays as it is. Holds after a restart too. Raises ConfigError for a tick below 0.
+        """
+        state = self._state()
+        clock = state.clock.moved(datetime.now(UTC), to=to, tick=_checked(tick))
+        self._write(replace(state, clock=clock))
+
+    @property
+    def printing(self) -> Printing:
+        """What is out now."""
+        state = self._state()
+        return state.printing(state.clock.at(datetime.now(UTC)))
+
+    @property
+    def edition(self) -> int:
+        """How many of the moments that demonstrations look in at have come, see `printing.EDITIONS`."""
+        return sum(self._moment(hours) <= self.now for hours in EDITIONS)
 
     def publish_edition(self, number: int) -> None:
-        """Serve edition `number` from now on, also after a restart. 2 revises one article."""
-        if number < 1:
-            raise ConfigError(f"there is no edition {number}: the first is 1")
-        state = self._state()
-        if number != state.edition:
-            turned = datetime.now(UTC) if number > 1 else None
-            self._write(replace(state, edition=number, turned=turned))
+        """Set the clock to the moment of that edition, forth or back."""
+        if not 1 <= number <= len(EDITIONS):
+            raise ConfigError(f"there is no edition {number}: they are 1 to {len(EDITIONS)}")
+        self.set_clock(self._moment(EDITIONS[number - 1]))
+
+    @property
+    def span(self) -> tuple[datetime, datetime]:
+        """When it has its first news, and its last."""
+        found = moments(self.publishers, self.printing)
+        return found[0], found[-1]
+
+    @property
+    def access_log(self) -> Path:
+        return self.home / "access.log"
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -124,7 +160,7 @@ class Newsroom:
 
     def sources(self) -> dict[str, Any]:
         """The content of sources.yaml for these publishers."""
-        home = self._state().printing.home
+        home = self.printing.home
         return {
             "publishers": [
                 {
@@ -150,74 +186,70 @@ class Newsroom:
 
         folder.mkdir(parents=True, exist_ok=True)
         text = safe_dump(self.sources(), allow_unicode=True, sort_keys=False, width=100)
-        _replace(folder / "sources.yaml", text)
+        states.replace_file(folder / "sources.yaml", text)
         return folder / "sources.yaml"
 
     def answer(self, host: str, path: str) -> tuple[Resource, str] | None:
-        """What is served there in the present edition, with its entity tag: weak, it also stands for gzip."""
+        """What is served there at this moment, with its entity tag: weak, it also stands for gzip."""
         state = self._state()
-        built = self._built
-        if built is None or built[0] != state.printing:
-            site = build(self.publishers, self._front, state.printing)
-            self._built = built = state.printing, site
-        resource = built[1].get((host, path))
+        resource = self._site(state).get((host, path))
         if resource is None:
             return None
         digest = hashlib.sha256(state.salt.encode() + resource.body).hexdigest()
         return resource, f'W/"{digest[:24]}"'
+
+    def _site(self, state: State) -> Site:
+        """Built anew only when something has changed meanwhile."""
+        now = state.clock.at(datetime.now(UTC))
+        printing, known = state.printing(now), self._moments
+        if known is None or known[0] != state.epoch:
+            self._moments = known = state.epoch, moments(self.publishers, printing)
+        wanted = state.epoch, state.port, bisect_right(known[1], now)
+        built = self._built
+        if built is None or built[0] != wanted:
+            self._built = built = wanted, build(self.publishers, self._front, printing)
+        return built[1]
+
+    def _moment(self, hours: float) -> datetime:
+        return self.epoch + timedelta(hours=hours)
 
     @property
     def _file(self) -> Path:
         return self.home / "newsroom.json"
 
     def _state(self) -> State:
-        try:
-            kept = json.loads(self._file.read_text("utf-8"))
-            turned = datetime.fromisoformat(kept["turned"]) if kept["turned"] else None
-            epoch = datetime.fromisoformat(kept["epoch"])
-            return State(epoch, int(kept["port"]), str(kept["salt"]), int(kept["edition"]), turned)
-        except FileNotFoundError as error:
-            raise NotFound(
-                f"the newsroom in {self.home} has never been started",
-                hint=f"python -m pipeline.newsroom --home {self.home}",
-            ) from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(
-                f"{self._file} is damaged: {error!r}",
-                hint=f"rm {self._file} (the newsroom then starts afresh)",
-            ) from error
+        return states.read(self._file)
 
     def _write(self, state: State) -> None:
-        values = {
-            "epoch": state.epoch.isoformat(),
-            "port": state.port,
-            "salt": state.salt,
-            "edition": state.edition,
-            "turned": state.turned.isoformat() if state.turned else None,
-        }
-        _replace(self._file, json.dumps(values, indent=2) + "\n")
+        states.write(self._file, state)
 
     def _bind(self) -> Server:
         kept = self._state() if self._file.exists() else None
         server = self._listen(self._asked_port or (kept.port if kept else 0))
-        port = server.server_address[1]
-        if kept is None:
-            self._write(State(datetime.now(UTC), port, secrets.token_hex(8)))
-        elif kept.port != port:
-            self._write(replace(kept, port=port))
+        port, real = server.server_address[1], datetime.now(UTC)
+        now, tick = self._asked
+        if kept:
+            asked = now is not None or tick is not None
+            clock = kept.clock.moved(real, to=now, tick=tick) if asked else kept.clock
+            state = replace(kept, port=port, clock=clock)
+        else:
+            clock = Clock(real, now or real, 1.0 if tick is None else tick)
+            state = State(clock.shown, port, secrets.token_hex(8), clock)
+        if state != kept:
+            self._write(state)
         return server
 
     def _listen(self, port: int) -> Server:
         for candidate in [port] if port else _some_ports():
             try:
-                return Server(candidate, self.answer)
+                return Server(candidate, self.answer, partial(access.note, self.access_log))
             except OSError as error:
                 if not port and error.errno == errno.EADDRINUSE:
                     continue
                 raise Busy(
                     f"the newsroom cannot listen on {ADDRESS}:{candidate}: {error.strerror}",
                     hint=f"stop the program that has the port, or move the newsroom (its addresses change): "
-                    f"python -m pipeline.newsroom --home {self.home} --port N",
+                    f"veille newsroom --home {self.home} --port N",
                 ) from error
         raise Busy(
             f"no free port among 100 of {PORTS.start} to {PORTS.stop - 1}", hint="give one with --port"
@@ -246,12 +278,11 @@ class Newsroom:
         self._lock = None
 
 
+def _checked(tick: float | None) -> float | None:
+    if tick is not None and not 0 <= tick < math.inf:
+        raise ConfigError(f"the clock cannot go {tick:g} seconds a second; 0 or more are expected")
+    return tick
+
+
 def _some_ports() -> Iterator[int]:
     return (secrets.choice(PORTS) for _ in range(100))
-
-
-def _replace(file: Path, text: str) -> None:
-    """Whole or not at all: a reader never sees half a file."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
-    draft.write_text(text, "utf-8")
-    draft.replace(file)

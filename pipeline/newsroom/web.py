@@ -1,12 +1,13 @@
 """HTTP/1.1 over what the newsroom has: conditional requests, gzip, HEAD, one port on loopback.
 
-Does not know what is served; it asks for every request.
+Does not know what is served; it asks for every request, and notes each when its answer has ended.
 """
 
 import gzip
 import logging
 import socket
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.errors import VeilleError
+from pipeline.newsroom.access import Access
+from pipeline.newsroom.hazards import CODING, EXACT, POURED
 from pipeline.newsroom.site import HTML, Resource
 
 ADDRESS = "127.0.0.1"
@@ -25,6 +28,7 @@ NOT_FOUND = "<!DOCTYPE html><html lang='fr'><title>Page introuvable</title><h1>P
 log = logging.getLogger(__name__)
 
 Answer = Callable[[str, str], tuple[Resource, str] | None]  # (host, path) → resource with its entity tag
+Note = Callable[[Access], None]
 
 
 class Server(ThreadingHTTPServer):
@@ -33,8 +37,8 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_port = False  # a second server on the port must fail
 
-    def __init__(self, port: int, answer: Answer) -> None:
-        self.answer = answer
+    def __init__(self, port: int, answer: Answer, note: Note) -> None:
+        self.answer, self.note = answer, note
         self._connections: set[Any] = set()
         super().__init__((ADDRESS, port), _Handler)
 
@@ -67,9 +71,29 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True  # head and body are two writes: Nagle would cost 40 ms between them
 
     def do_GET(self) -> None:
-        host = self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")
+        arrived, began = datetime.now(UTC), time.monotonic()
+        host = (self.headers.get("Host", "").rpartition(":")[0] or self.headers.get("Host", "")).lower()
+        self._status = 0
         try:
-            answer = self.server.answer(host.lower(), urlsplit(self.path).path)
+            self._ask(host)
+        finally:
+            self.server.note(
+                Access(
+                    time=arrived,
+                    seconds=round(time.monotonic() - began, 6),
+                    host=host,
+                    method=self.command,
+                    path=self.path,
+                    status=self._status,
+                    conditional="If-None-Match" in self.headers or "If-Modified-Since" in self.headers,
+                )
+            )
+
+    do_HEAD = do_GET  # noqa: N815 http.server's name
+
+    def _ask(self, host: str) -> None:
+        try:
+            answer = self.server.answer(host, urlsplit(self.path).path)
         except VeilleError as error:
             self._send(HTTPStatus.INTERNAL_SERVER_ERROR, {"Content-Type": HTML}, f"{error}\n".encode())
             return
@@ -77,8 +101,6 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.NOT_FOUND, {"Content-Type": HTML}, NOT_FOUND.encode())
         else:
             self._answer(*answer)
-
-    do_HEAD = do_GET  # noqa: N815 http.server's name
 
     def _answer(self, resource: Resource, tag: str) -> None:
         headers = {
@@ -89,13 +111,28 @@ class _Handler(BaseHTTPRequestHandler):
         }
         if resource.location:
             self._send(HTTPStatus.MOVED_PERMANENTLY, headers | {"Location": resource.location}, resource.body)
+        elif resource.status != HTTPStatus.OK:
+            self._send(HTTPStatus(resource.status), headers, resource.body)
         elif self._is_fresh(tag, resource.modified):
             self._send(HTTPStatus.NOT_MODIFIED, headers, b"")
+        elif resource.hazard:
+            self._pour(resource, headers)
         elif self._accepts_gzip():
             packed = gzip.compress(resource.body, mtime=0)
             self._send(HTTPStatus.OK, headers | {"Content-Encoding": "gzip"}, packed)
         else:
             self._send(HTTPStatus.OK, headers, resource.body)
+
+    def _pour(self, resource: Resource, headers: dict[str, str]) -> None:
+        """A hazard ends with its connection; of most nobody knows beforehand how long they are."""
+        if coding := CODING.get(resource.hazard):
+            headers |= {"Content-Encoding": coding}
+        if resource.hazard in EXACT:
+            headers |= {"Content-Length": str(len(resource.body))}
+        self._head(HTTPStatus.OK, headers | {"Connection": "close"})
+        if self.command != "HEAD":
+            for piece in POURED[resource.hazard](resource.body):
+                self.wfile.write(piece)
 
     def _is_fresh(self, tag: str, modified: datetime) -> bool:
         """RFC 9110, 13.1: If-Modified-Since counts only without If-None-Match."""
@@ -115,14 +152,17 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     def _send(self, status: HTTPStatus, headers: dict[str, str], body: bytes) -> None:
+        length = {} if status == HTTPStatus.NOT_MODIFIED else {"Content-Length": str(len(body))}
+        self._head(status, headers | length)
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _head(self, status: HTTPStatus, headers: dict[str, str]) -> None:
+        self._status = status.value
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        if status != HTTPStatus.NOT_MODIFIED:
-            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:  # noqa: ARG002 base signature
         number = code.value if isinstance(code, HTTPStatus) else code
