@@ -1,4 +1,4 @@
-"""What the sample newsroom publishes, and when: texts, feeds, pages, sitemaps. Without a server."""
+"""What the sample newsroom publishes, and when: texts, feeds, pages, sitemaps, gold. Without a server."""
 
 import json
 import re
@@ -8,12 +8,15 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from lxml import etree
 from newsroom_client import entries, plain
 
 from pipeline.errors import ConfigError
+from pipeline.model import Outcome, PageFate
+from pipeline.newsroom import gold
 from pipeline.newsroom.clock import Clock
 from pipeline.newsroom.content import Revision
 from pipeline.newsroom.hazards import BOMB_BYTES
@@ -23,8 +26,10 @@ from pipeline.newsroom.printing import EDITIONS, Printing, in_words, moments, sl
 from pipeline.newsroom.site import build
 from pipeline.newsroom.sitemaps import INDEX, NEWS
 from pipeline.newsroom.syndication import damage, items
+from pipeline.topics import rulebook
 from pipeline.urls import canonical
 
+ROOT = Path(__file__).parent.parent
 EPOCH = datetime(2026, 3, 29, 0, 30, 17, tzinfo=UTC)  # half an hour before Paris puts its clocks forward
 PUBLISHERS = load()
 BY_ID = {publisher.id: publisher for publisher in PUBLISHERS}
@@ -36,6 +41,9 @@ EDITION = [Printing(EPOCH, 20_000, EPOCH + timedelta(hours=hours)) for hours in 
 FIRST, LAST = EDITION[0], EDITION[-1]
 FRONT = (HERE / "templates" / "front.html").read_text("utf-8")
 SITES = [build(PUBLISHERS, FRONT, printing) for printing in EDITION]
+GOLD = gold.load()
+FATES = list(gold.fates(GOLD, PUBLISHERS, FIRST))
+RULES = rulebook.load(ROOT / "config" / "topics")
 of_stories = pytest.mark.parametrize(
     ("publisher", "story"), STORIES, ids=[f"{p.id[:5]}-{s.slug[:40]}" for p, s in STORIES]
 )
@@ -707,6 +715,110 @@ def test_the_news_sitemap_holds_two_days_with_title_language_and_publication():
         published = url.findtext(".//n:publication_date", namespaces=NAMES)
         assert datetime.fromisoformat(published) == LAST.published(story)
         assert datetime.fromisoformat(url.findtext("s:lastmod", namespaces=NAMES)) == LAST.modified(story)
+
+
+# Gold
+
+
+def test_every_story_and_stray_has_a_verdict_and_no_verdict_lacks_one():
+    told = {(publisher.id, story.slug) for publisher, story in STORIES}
+    told |= {(publisher.id, stray.link) for publisher, stray in STRAYS}
+
+    assert GOLD.verdicts.keys() == told
+
+
+def test_the_fates_are_those_of_the_addresses_that_the_feeds_give():
+    links = Counter(
+        canonical(link)
+        for link in {i.link for p, feed in FEEDS for printing in EDITION for i in items(p, feed, printing)}
+    )
+
+    assert sorted(canonical(fate.url) for fate in FATES) == sorted(links)
+
+
+def test_fates_speak_the_words_of_the_model_and_of_the_shipped_topics():
+    shipped = {rule.id for rule in RULES}
+    for fate in FATES:
+        Outcome(fate.outcome)
+        PageFate(fate.page)
+        assert fate.topics | fate.not_topics <= shipped
+        assert not fate.topics & fate.not_topics
+        assert fate.false_friend <= fate.not_topics, f"{fate.name} has to be free of what it tries"
+        assert (fate.revisions > 1) == (fate.outcome == "revised")
+
+
+def test_every_shipped_topic_was_judged_and_has_articles_and_false_friends():
+    assert set(GOLD.judged) == {rule.id for rule in RULES}
+    for topic in GOLD.judged:
+        right = [fate for fate in FATES if topic in fate.topics]
+        friends = [fate for fate in FATES if topic in fate.false_friend]
+        assert len({fate.publisher for fate in right}) >= 3, topic
+        assert len(friends) >= 4, topic
+        assert len({fate.publisher for fate in friends}) >= 2, topic
+
+
+def test_the_fates_add_up_to_the_report_that_a_whole_run_must_give():
+    assert Counter(fate.outcome for fate in FATES) == {
+        "new": 66,
+        "revised": 2,
+        "duplicate": 1,
+        "not_french": 3,
+        "failed": 3,
+    }
+    assert Counter(fate.page for fate in FATES) == {
+        "full": 68,
+        "gone": 2,
+        "too_large": 2,
+        "address_refused": 1,
+        "robots": 1,
+        "teaser": 1,
+    }
+    assert {fate.name: fate.revisions for fate in FATES if fate.revisions > 1} == {
+        "ukraine-echange-de-prisonniers-mediation": 3,
+        "en-direct-crue-de-l-orvanne": 3,
+    }
+
+
+def test_copies_share_what_the_gold_says_they_share():
+    """Counted in words of paragraphs: what is the agency's, of all that the copy says."""
+    texts = {LAST.url(p, s): [plain(t).replace("’", "'") for t in LAST.text(s)] for p, s in STORIES}
+    copies = [fate for fate in FATES if fate.copy_of]
+    assert {fate.publisher for fate in copies} == {p.id for p in (GAZETTE, PHARE, RADIO, MIROIR, GIROUETTE)}
+    for fate in copies:
+        original, own = texts[fate.copy_of], texts[fate.url]
+        shared = sum(len(words(text)) for text in own if text in original)
+        assert shared / sum(len(words(text)) for text in own) == pytest.approx(fate.share, abs=0.05), (
+            fate.name
+        )
+
+
+def test_a_fate_says_what_the_story_says_after_the_last_edition():
+    fate = next(fate for fate in FATES if fate.name == "ukraine-echange-de-prisonniers-mediation")
+
+    assert plain(fate.title).startswith("Ukraine : l’échange de prisonniers a eu lieu")
+    assert fate.authors == ("Armel Quéméneuvic",)
+    assert fate.day == LAST.instant(5).date()
+    assert fate.url == LAST.url(PHARE, find(PHARE, "ukraine-echange"))
+    moved = next(fate for fate in FATES if fate.name == "opera-outre-pont-rideau-de-scene")
+    assert moved.url.endswith("/culture/opera-rideau"), "as the feed gives it"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("handball-deux-lunes-renverse-valbruyere: {}", "", "handball-deux-lunes-renverse-valbruyere"),
+        ("{page: robots}", "{fate: robots}", "fate"),
+        ("copy_of: agence-depeche-libre/mer", "copy_of: agence-depeche-libre/mar", "which is no story"),
+    ],
+)
+def test_a_gold_that_is_wrong_is_named(tmp_path, before, after, said):
+    (tmp_path / "data").mkdir()
+    text = (HERE / "data" / "gold.yaml").read_text("utf-8")
+    assert before in text
+    (tmp_path / "data" / "gold.yaml").write_text(text.replace(before, after), "utf-8")
+
+    with pytest.raises(ConfigError, match=said):
+        list(gold.fates(gold.load(tmp_path), PUBLISHERS, FIRST))
 
 
 # Data files

@@ -3,12 +3,14 @@
 It is what `veille demo` shows and what end-to-end tests run against. It knows nothing of how Veille reads it,
 and stores only `newsroom.json` and `access.log` in its home. In reading order: `content` (values), `loading`
 (data files), `clock`, `printing` (what is out when, and where), `pages`, `syndication`, `sitemaps`, `site`;
-`hazards`, `web` and `access`, which answer; `states`, `server` and `serving`, which keep and run it.
+`hazards`, `web` and `access`, which answer; `states`, `server` and `serving`, which keep and run it; `gold`,
+which says what must become of all of it.
 
 What it serves is a function of its publishers, the moment of its first start, and the moment its clock shows.
 
 To add an article, put a file into `data/articles/<publisher>/<slug>.md`: YAML between two `---` lines
 (number, title, lead, section, author, hours before the first start; the rest is documented at
-`content.Story`), then paragraphs separated by blank lines. To add a publisher: an item in
-`data/publishers.yaml`, a page in `templates/<publisher>.html` and a folder of articles.
+`content.Story`), then paragraphs separated by blank lines; and say in `data/gold.yaml` what must become of
+it. To add a publisher: an item in `data/publishers.yaml`, a page in `templates/<publisher>.html` and a folder
+of articles.
 """
