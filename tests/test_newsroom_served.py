@@ -3,6 +3,8 @@
 import gzip
 import http.client
 import os
+import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -449,6 +451,7 @@ def test_another_process_may_set_the_clock(newsroom):
 # The commands
 
 MODULE = [sys.executable, "-m", "pipeline.newsroom"]
+VEILLE = [str(Path(sys.executable).with_name("veille")), "newsroom"]
 
 
 def addresses(process):
@@ -461,10 +464,22 @@ def addresses(process):
     raise AssertionError(lines)
 
 
+def told(arguments, home, **environment):
+    return subprocess.run(
+        [*arguments],
+        cwd=ROOT,
+        env=os.environ | {"VEILLE_HOME": str(home)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_serves_prints_addresses_and_stops_on_a_signal(tmp_path, number):
+@pytest.mark.parametrize("command", [MODULE, VEILLE], ids=["module", "veille"])
+def test_a_command_serves_prints_addresses_and_stops_on_a_signal(tmp_path, command, number):
     with subprocess.Popen(
-        [*MODULE, "--home", tmp_path, "--now", "2026-03-01T08:00+01:00"],
+        [*command, "--home", tmp_path, "--now", "2026-03-01T08:00+01:00"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -480,6 +495,56 @@ def test_the_command_serves_prints_addresses_and_stops_on_a_signal(tmp_path, num
         finally:
             process.send_signal(number)
         assert process.wait(timeout=20) == 0
+
+
+def test_the_settings_that_it_says_are_those_with_which_veille_reads_it(tmp_path):
+    """Also after the clock was set from another terminal; the library is its own."""
+    home = tmp_path / "newsroom"
+    with Newsroom(home) as newsroom:
+        before = told([*VEILLE, "--settings"], tmp_path)
+        moment = newsroom.epoch + timedelta(days=9)
+        after = told([*VEILLE, "--settings", "--now", moment.isoformat(), "--tick", "60"], tmp_path)
+        assert newsroom.now >= moment
+        said = dict(re.findall(r"^export (\w+)=(.*)$", after.stdout, re.MULTILINE))
+        assert before.returncode == after.returncode == 0
+        assert "export VEILLE_CLOCK_OFFSET=0\n" in before.stdout
+        assert float(said["VEILLE_CLOCK_OFFSET"]) == pytest.approx(9 * 86_400, abs=3_600)
+        assert shlex.split(said["VEILLE_ALLOW_HOSTS"]) == [",".join(newsroom.hosts)]
+        assert said["VEILLE_HOME"] == str(home)
+        listing = told([VEILLE[0], "sources", "--json"], home, VEILLE_CONFIG=said["VEILLE_CONFIG"])
+        assert MIROIR.id in listing.stdout
+        assert (home / "config" / "topics" / "climat.yaml").exists()
+        assert told([*VEILLE, "--settings"], home).stdout, "its own home is found from inside"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--settings"], "never been started"),
+        (["--settings", "--port", "1"], "--settings starts none"),
+        (["--now", "bientôt"], "--now is 'bientôt'"),
+        (["--tick", "-2"], "-2 seconds a second"),
+        (["--home", "/dev/null/x"], "Not a directory"),
+    ],
+)
+def test_the_command_names_cause_and_next_step(tmp_path, arguments, said):
+    failed = told([*VEILLE, *arguments], tmp_path)
+
+    assert failed.returncode == 1
+    assert failed.stdout == ""
+    assert said in plain(failed.stderr)
+    assert "Traceback" not in failed.stderr
+
+
+def test_a_newsroom_that_is_served_already_says_what_to_do(newsroom, tmp_path):
+    for command in (MODULE, VEILLE):
+        failed = told([*command, "--home", str(newsroom.home)], tmp_path)
+        assert failed.returncode == 1
+        assert failed.stdout == ""
+        said = plain(failed.stderr)
+        assert "being served by another process" in said
+        assert "stop that one" in said
+        assert "Traceback" not in failed.stderr
 
 
 @pytest.mark.slow

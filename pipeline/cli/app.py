@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from pipeline.cli import dossiers, feeds, ingesting, library, pages, runs, searching, texts
+from pipeline.cli import dossiers, feeds, ingesting, library, newsroom, pages, runs, searching, texts
 from pipeline.cli.console import error_console
 from pipeline.errors import Permanent, VeilleError
 from pipeline.logs import configure
@@ -34,6 +34,7 @@ index = typer.Typer(help="The search index.", no_args_is_help=True)
 run_reports = typer.Typer(help="Runs and their reports.", invoke_without_command=True)
 
 app.command()(ingesting.demo)
+app.command()(newsroom.newsroom)
 app.command()(ingesting.ingest)
 app.command()(ingesting.retry)
 app.command()(searching.search)

@@ -13,4 +13,6 @@ To add an article, put a file into `data/articles/<publisher>/<slug>.md`: YAML b
 `content.Story`), then paragraphs separated by blank lines; and say in `data/gold.yaml` what must become of
 it. To add a publisher: an item in `data/publishers.yaml`, a page in `templates/<publisher>.html` and a folder
 of articles.
+
+To look at it in a browser: `veille newsroom`.
 """
