@@ -41,14 +41,22 @@ EDITION = [Printing(EPOCH, 20_000, EPOCH + timedelta(hours=hours)) for hours in 
 FIRST, LAST = EDITION[0], EDITION[-1]
 FRONT = (HERE / "templates" / "front.html").read_text("utf-8")
 SITES = [build(PUBLISHERS, FRONT, printing) for printing in EDITION]
-GOLD = gold.load()
-FATES = list(gold.fates(GOLD, PUBLISHERS, FIRST))
 RULES = rulebook.load(ROOT / "config" / "topics")
 of_stories = pytest.mark.parametrize(
     ("publisher", "story"), STORIES, ids=[f"{p.id[:5]}-{s.slug[:40]}" for p, s in STORIES]
 )
 of_feeds = pytest.mark.parametrize(("publisher", "feed"), FEEDS, ids=[f"{p.id}{f.path}" for p, f in FEEDS])
 at_each_edition = pytest.mark.parametrize("edition", [1, 2, 3])
+
+
+@pytest.fixture(scope="module")
+def judged():
+    return gold.load()
+
+
+@pytest.fixture(scope="module")
+def fates(judged):
+    return list(gold.fates(judged, PUBLISHERS, FIRST))
 
 
 def words(text):
@@ -213,11 +221,18 @@ def test_the_clock_can_be_set_and_goes_at_its_own_pace():
 def test_between_two_moments_nothing_changes():
     """What is served is a function of publishers, first start and moment: it may be built anew any time."""
     known = moments(PUBLISHERS, FIRST)
-    for moment, later in [*pairwise(known)][::9]:
-        before = build(PUBLISHERS, FRONT, replace(FIRST, now=moment))
-        after = build(PUBLISHERS, FRONT, replace(FIRST, now=later - timedelta(seconds=1)))
-        assert before == after
-        assert build(PUBLISHERS, FRONT, replace(FIRST, now=later)) != after
+    for number, (moment, later) in enumerate(pairwise(known)):
+        start, end, after = (replace(FIRST, now=now) for now in (moment, later - timedelta(seconds=1), later))
+        assert _state(start) == _state(end) != _state(after)
+        if number % 9 == 0:
+            assert build(PUBLISHERS, FRONT, start) == build(PUBLISHERS, FRONT, end)
+            assert build(PUBLISHERS, FRONT, end) != build(PUBLISHERS, FRONT, after)
+
+
+def _state(printing):
+    """Which stories and strays are out, and in which version."""
+    stories = [(printing.is_out(story), printing.version(story)) for _, story in STORIES]
+    return stories, [printing.is_out(stray) for _, stray in STRAYS]
 
 
 def test_before_the_first_article_there_are_empty_feeds_and_no_pages():
@@ -720,25 +735,25 @@ def test_the_news_sitemap_holds_two_days_with_title_language_and_publication():
 # Gold
 
 
-def test_every_story_and_stray_has_a_verdict_and_no_verdict_lacks_one():
+def test_every_story_and_stray_has_a_verdict_and_no_verdict_lacks_one(judged):
     told = {(publisher.id, story.slug) for publisher, story in STORIES}
     told |= {(publisher.id, stray.link) for publisher, stray in STRAYS}
 
-    assert GOLD.verdicts.keys() == told
+    assert judged.verdicts.keys() == told
 
 
-def test_the_fates_are_those_of_the_addresses_that_the_feeds_give():
+def test_the_fates_are_those_of_the_addresses_that_the_feeds_give(fates):
     links = Counter(
         canonical(link)
         for link in {i.link for p, feed in FEEDS for printing in EDITION for i in items(p, feed, printing)}
     )
 
-    assert sorted(canonical(fate.url) for fate in FATES) == sorted(links)
+    assert sorted(canonical(fate.url) for fate in fates) == sorted(links)
 
 
-def test_fates_speak_the_words_of_the_model_and_of_the_shipped_topics():
+def test_fates_speak_the_words_of_the_model_and_of_the_shipped_topics(fates):
     shipped = {rule.id for rule in RULES}
-    for fate in FATES:
+    for fate in fates:
         Outcome(fate.outcome)
         PageFate(fate.page)
         assert fate.topics | fate.not_topics <= shipped
@@ -747,25 +762,25 @@ def test_fates_speak_the_words_of_the_model_and_of_the_shipped_topics():
         assert (fate.revisions > 1) == (fate.outcome == "revised")
 
 
-def test_every_shipped_topic_was_judged_and_has_articles_and_false_friends():
-    assert set(GOLD.judged) == {rule.id for rule in RULES}
-    for topic in GOLD.judged:
-        right = [fate for fate in FATES if topic in fate.topics]
-        friends = [fate for fate in FATES if topic in fate.false_friend]
+def test_every_shipped_topic_was_judged_and_has_articles_and_false_friends(judged, fates):
+    assert set(judged.judged) == {rule.id for rule in RULES}
+    for topic in judged.judged:
+        right = [fate for fate in fates if topic in fate.topics]
+        friends = [fate for fate in fates if topic in fate.false_friend]
         assert len({fate.publisher for fate in right}) >= 3, topic
         assert len(friends) >= 4, topic
         assert len({fate.publisher for fate in friends}) >= 2, topic
 
 
-def test_the_fates_add_up_to_the_report_that_a_whole_run_must_give():
-    assert Counter(fate.outcome for fate in FATES) == {
+def test_the_fates_add_up_to_the_report_that_a_whole_run_must_give(fates):
+    assert Counter(fate.outcome for fate in fates) == {
         "new": 66,
         "revised": 2,
         "duplicate": 1,
         "not_french": 3,
         "failed": 3,
     }
-    assert Counter(fate.page for fate in FATES) == {
+    assert Counter(fate.page for fate in fates) == {
         "full": 68,
         "gone": 2,
         "too_large": 2,
@@ -773,16 +788,16 @@ def test_the_fates_add_up_to_the_report_that_a_whole_run_must_give():
         "robots": 1,
         "teaser": 1,
     }
-    assert {fate.name: fate.revisions for fate in FATES if fate.revisions > 1} == {
+    assert {fate.name: fate.revisions for fate in fates if fate.revisions > 1} == {
         "ukraine-echange-de-prisonniers-mediation": 3,
         "en-direct-crue-de-l-orvanne": 3,
     }
 
 
-def test_copies_share_what_the_gold_says_they_share():
+def test_copies_share_what_the_gold_says_they_share(fates):
     """Counted in words of paragraphs: what is the agency's, of all that the copy says."""
     texts = {LAST.url(p, s): [plain(t).replace("’", "'") for t in LAST.text(s)] for p, s in STORIES}
-    copies = [fate for fate in FATES if fate.copy_of]
+    copies = [fate for fate in fates if fate.copy_of]
     assert {fate.publisher for fate in copies} == {p.id for p in (GAZETTE, PHARE, RADIO, MIROIR, GIROUETTE)}
     for fate in copies:
         original, own = texts[fate.copy_of], texts[fate.url]
@@ -792,14 +807,14 @@ def test_copies_share_what_the_gold_says_they_share():
         )
 
 
-def test_a_fate_says_what_the_story_says_after_the_last_edition():
-    fate = next(fate for fate in FATES if fate.name == "ukraine-echange-de-prisonniers-mediation")
+def test_a_fate_says_what_the_story_says_after_the_last_edition(fates):
+    fate = next(fate for fate in fates if fate.name == "ukraine-echange-de-prisonniers-mediation")
 
     assert plain(fate.title).startswith("Ukraine : l’échange de prisonniers a eu lieu")
     assert fate.authors == ("Armel Quéméneuvic",)
     assert fate.day == LAST.instant(5).date()
     assert fate.url == LAST.url(PHARE, find(PHARE, "ukraine-echange"))
-    moved = next(fate for fate in FATES if fate.name == "opera-outre-pont-rideau-de-scene")
+    moved = next(fate for fate in fates if fate.name == "opera-outre-pont-rideau-de-scene")
     assert moved.url.endswith("/culture/opera-rideau"), "as the feed gives it"
 
 
