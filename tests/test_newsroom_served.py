@@ -511,6 +511,8 @@ def test_the_settings_that_it_says_are_those_with_which_veille_reads_it(tmp_path
         assert float(said["VEILLE_CLOCK_OFFSET"]) == pytest.approx(9 * 86_400, abs=3_600)
         assert shlex.split(said["VEILLE_ALLOW_HOSTS"]) == [",".join(newsroom.hosts)]
         assert said["VEILLE_HOME"] == str(home)
+        assert said["VEILLE_ARCHIVE"] == str(home / "archive")
+        assert said["VEILLE_DATABASE_URL"] == "''", "whatever was set before: invented news stay apart"
         listing = told([VEILLE[0], "sources", "--json"], home, VEILLE_CONFIG=said["VEILLE_CONFIG"])
         assert MIROIR.id in listing.stdout
         assert (home / "config" / "topics" / "climat.yaml").exists()
@@ -525,13 +527,14 @@ def test_the_settings_that_it_says_are_those_with_which_veille_reads_it(tmp_path
         (["--settings", "--port", "1"], "--settings starts none"),
         (["--now", "bientôt"], "--now is 'bientôt'"),
         (["--tick", "-2"], "-2 seconds a second"),
+        (["--port", "70000"], "65535"),
         (["--home", "/dev/null/x"], "Not a directory"),
     ],
 )
 def test_the_command_names_cause_and_next_step(tmp_path, arguments, said):
     failed = told([*VEILLE, *arguments], tmp_path)
 
-    assert failed.returncode == 1
+    assert failed.returncode == (2 if "70000" in arguments else 1)
     assert failed.stdout == ""
     assert said in plain(failed.stderr)
     assert "Traceback" not in failed.stderr

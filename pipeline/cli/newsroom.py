@@ -27,7 +27,9 @@ def newsroom(
             help="Folder that keeps its port, dates and clock.", show_default="newsroom in the home"
         ),
     ] = "",
-    port: Annotated[int, typer.Option(help="Move it to this port; its addresses change.")] = 0,
+    port: Annotated[
+        int, typer.Option(help="Move it to this port; its addresses change.", min=0, max=65_535)
+    ] = 0,
     now: Annotated[str, typer.Option(help="The moment it believes it is: 2026-03-01T08:00.")] = "",
     tick: Annotated[
         float | None, typer.Option(help="Seconds that pass in it for each real one; 0 stops its clock.")
@@ -86,10 +88,13 @@ Ctrl-C ends it."""
 
 
 def _exports(served: Newsroom, folder: Path) -> str:
-    """The settings, as a shell takes them; with them the library lies beside the newsroom, not in yours."""
+    """The settings, as a shell takes them: the library lies beside the newsroom, never among yours."""
     values = {
         "VEILLE_HOME": str(folder),
         "VEILLE_CONFIG": str(folder / "config"),
+        "VEILLE_ARCHIVE": str(folder / "archive"),
+        "VEILLE_DATABASE_URL": "",
+        "VEILLE_INDEX_URL": "",
         "VEILLE_ALLOW_HOSTS": ",".join(served.hosts),
         "VEILLE_HOST_GAP_SECONDS": GAP_SECONDS,
         "VEILLE_CLOCK_OFFSET": str(round(served.offset)),
