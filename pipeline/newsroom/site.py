@@ -1,4 +1,4 @@
-"""What the newsroom serves: every host and path with its resource.
+"""What the newsroom serves: every host and path with its resource. *Pure.*
 
 Does not speak HTTP; see `server`.
 """
