@@ -47,6 +47,9 @@ TITLES = {
     "Quotas | Le Phare Santé | Le Phare": "Quotas",
     "Quotas - la flotte reste à quai": "Quotas - la flotte reste à quai",
     "Tourisme - Le phare qui ne voulait pas s’éteindre": "Tourisme - Le phare qui ne voulait pas s’éteindre",
+    "Le Phare - Quotas : la flotte reste à quai": "Quotas : la flotte reste à quai",
+    "Le Phare | Quotas | Le Phare": "Quotas",
+    "Le phare qui ne voulait pas s’éteindre - Tourisme": "Le phare qui ne voulait pas s’éteindre - Tourisme",
     "Quotas : le phare": "Quotas : le phare",
     "Peut-être": "Peut-être",
     "Le Phare": "Le Phare",
@@ -54,8 +57,8 @@ TITLES = {
 
 
 @pytest.mark.parametrize("title", TITLES)
-def test_a_title_ends_before_the_name_of_the_site(title):
-    """Only last parts that are little more than its name are cut, and never after a colon."""
+def test_a_title_does_not_name_the_site(title):
+    """Only first and last parts that are little more than its name are cut, and never at a colon."""
     assert without_site(title, frozenset({"lephare", "lepharexample", "lephareexample"})) == TITLES[title]
 
 

@@ -1,44 +1,40 @@
-"""`veille demo`: the sample newsroom, played through the real DAG in Airflow.
+"""`veille demo`: the sample newsroom, read by the real DAG in Airflow and again, later, by a command.
 
-Decides nothing about articles; it starts the parts, waits for them, and shows what came of it. All it makes
-lies in `demo` under the home. It may be interrupted at any moment and started again.
+Decides nothing about articles and shows nothing of them (`story`); it starts the parts and waits for them.
+All it makes lies in `demo` under the home. It may be interrupted at any moment and started again.
 """
 
 import contextlib
 import os
-import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
 from pathlib import Path
 
-from pipeline import scheduler
+from pipeline import scheduler, steps
 from pipeline.cli import console as show
-from pipeline.cli.runs import print_report
-from pipeline.cli.searching import print_results
+from pipeline.cli import story
 from pipeline.errors import Transient
 from pipeline.logs import turn
 from pipeline.newsroom.printing import EDITIONS
 from pipeline.newsroom.server import Newsroom
 from pipeline.runtime import Runtime
-from pipeline.settings import ROOT, from_environment
+from pipeline.settings import ROOT, Settings, from_environment
 from pipeline.stages import index
-from pipeline.store import articles, runs
+from pipeline.store import runs
 from pipeline.store.runs import Report
 from pipeline.web.addresses import parse_allowed
 
 GAP_SECONDS = 0.05  # the newsroom is ours: it need not be spared
 LEASE_SECONDS = 10.0  # started again after a kill, it waits so long for what the killed one had claimed
 CALL_SECONDS = 600.0
-QUERY = '"garanties de sécurité"'
 
 
 def play(*, as_json: bool) -> None:
-    """Serve the newsroom, run the DAG until its last edition is in, show the result."""
+    """Serve the newsroom, read it until its last edition is in, show the result."""
     given = from_environment()
     # VEILLE_HOME may name what an earlier demonstration has made, as it advises.
     home = given.home if (given.home / "newsroom.json").exists() else given.home / "demo"
@@ -52,18 +48,22 @@ def play(*, as_json: bool) -> None:
             database_url="",
             allow_hosts=parse_allowed(" ".join(newsroom.hosts)),
             host_gap_seconds=GAP_SECONDS,
+            lease_seconds=LEASE_SECONDS,
         )
         newsroom.write_config(settings.config)
         shutil.copytree(ROOT / "config" / "topics", settings.config / "topics", dirs_exist_ok=True)
         with Runtime(settings) as runtime:
-            _run_editions(runtime, newsroom, lifeline)
+            _run_dag(runtime, newsroom, lifeline)
+        while newsroom.edition < len(EDITIONS):
+            newsroom.publish_edition(newsroom.edition + 1)
+            _poll_again(settings, newsroom)
         with Runtime(replace(settings, clock_offset=newsroom.offset)) as runtime:
             report = _report_on_new_runs(runtime)
             if as_json:
                 wrong = index.differences(runtime)
                 show.emit(show.plain(report) | {"adds_up": report.adds_up, "index_differs": wrong})
             else:
-                _tell(runtime, report)
+                story.tell(runtime, report)
             _note_as_shown(runtime)
 
 
@@ -100,19 +100,24 @@ def _served(home: Path) -> Iterator[tuple[Newsroom, int]]:
         process.communicate()
 
 
-def _run_editions(runtime: Runtime, newsroom: Newsroom, lifeline: int) -> None:
-    """Run the DAG for every edition that is left, at the time of the newsroom's clock."""
+def _run_dag(runtime: Runtime, newsroom: Newsroom, lifeline: int) -> None:
+    """Run the DAG, at the time of the newsroom's clock."""
     with show.progress("starting PostgreSQL and preparing Airflow"):
         environment = _airflow(runtime, newsroom)
         _airflow_does("db migrate", environment)
-    while True:
-        edition = f"edition {newsroom.edition} of {len(EDITIONS)}"
-        clock = {"VEILLE_CLOCK_OFFSET": str(newsroom.offset)}
-        with show.progress(f"the DAG news_daily runs in Airflow ({edition})"):
-            _airflow_does("dags test news_daily", environment | clock, holding=(lifeline,))
-        if newsroom.edition >= len(EDITIONS):
-            break
-        newsroom.publish_edition(newsroom.edition + 1)
+    clock = {"VEILLE_CLOCK_OFFSET": str(newsroom.offset)}
+    with show.progress("the DAG news_daily runs in Airflow"):
+        _airflow_does("dags test news_daily", environment | clock, holding=(lifeline,))
+
+
+def _poll_again(settings: Settings, newsroom: Newsroom) -> None:
+    """What `veille ingest` does, some hours later: it goes on with what the DAG has left."""
+    with (
+        Runtime(replace(settings, clock_offset=newsroom.offset)) as runtime,
+        show.progress(f"some hours later: veille ingest ({show.when(newsroom.now)})"),
+    ):
+        run = runs.fresh("command", polls=True, reason="the run is for now", now=runtime.now())
+        steps.ingest(runtime, run, watch=lambda *_: contextlib.nullcontext())
 
 
 def _airflow(runtime: Runtime, newsroom: Newsroom) -> dict[str, str]:
@@ -201,48 +206,3 @@ def _report_on_new_runs(runtime: Runtime) -> Report:
     new = [run.id for run in known if run.started_at and run.started_at.timestamp() > since]
     with runtime.store.transaction("report") as tx:
         return runs.report(tx, new[0], together_with=tuple(new[1:]))
-
-
-def _tell(runtime: Runtime, report: Report) -> None:
-    """What came in, what copies what, which topics, a search, and what to try next."""
-    out = show.console()
-    print_report(report, "The sample newsroom, read by the DAG news_daily in Airflow")
-    if not report.discovered:
-        out.print("\nNothing new: all of it was known. Nothing was added.", style="bold green")
-    out.print(f"The library holds {runtime.index.count()} articles.", highlight=False)
-    with runtime.store.transaction("tell") as tx:
-        groups = list(articles.groups(tx, 5))
-        counts = articles.topic_counts(tx)
-    if groups:
-        out.print("\nCopies", style="bold")
-    for _, rows in groupby(groups, key=lambda row: row["id"]):
-        members = list(rows)
-        out.print(f"{members[0]['publisher']}: {members[0]['title']}", highlight=False, markup=False)
-        for row in members:
-            out.print(
-                f"   └ {row['copy_publisher']}: {row['copy_title']} ({row['share']:.0%} of it copied)",
-                highlight=False,
-                markup=False,
-            )
-    table = show.table("\nTopics", "topic", "articles", right=("articles",))
-    for topic, count in counts.items():
-        table.add_row(topic, str(count))
-    out.print(table)
-    found = runtime.index.search(QUERY, limit=3)
-    print_results(QUERY, found)
-    out.print("\nNext", style="bold")
-    for line in _next(runtime.settings.home, found.results[0].id if found.results else "1"):
-        out.print(f"   {line}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _next(home: Path, article: str) -> Iterator[str]:
-    """Commands to try, as the shell takes them."""
-    yield f"export VEILLE_HOME={shlex.quote(_short(home))}"
-    for arguments in (f"search {shlex.quote(QUERY)} --facets", f"show {article}", "runs show 1", "status"):
-        yield f"{shlex.quote(_short(Path(sys.argv[0])))} {arguments}"
-
-
-def _short(path: Path) -> str:
-    with contextlib.suppress(ValueError):
-        return str(path.relative_to(Path.cwd()))
-    return str(path)

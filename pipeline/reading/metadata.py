@@ -77,7 +77,8 @@ BYLINE = re.compile(
 BETWEEN_NAMES = re.compile(r"\s*[,;/|&•]\s*|\s+(?:et|avec|and|with)\s+")
 NOT_IN_NAMES = re.compile(r"@|:|www\.|\d{3}")  # a colon: « Photos : Luc Ba », an address
 CUT = re.compile(r"(.{20,}?)\s*(?:…|\.\.\.|\((?:…|\.\.\.)\)|\[(?:…|\.\.\.)\])")
-SITE_PART = re.compile(r"(.*\S)\s+[-|–—•·]\s+(\S.*?)", re.DOTALL)
+LAST_PART = re.compile(r"(.*\S)\s+[-|–—•·]\s+(\S.*?)", re.DOTALL)
+FIRST_PART = re.compile(r"(\S.*?)\s+[-|–—•·]\s+(\S.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,9 +231,11 @@ def _alike(one: str, other: str) -> float:
 
 
 def without_site(title: str, sites: frozenset[str]) -> str:
-    """The title without last parts (after - | – — • ·) that name the site; « : » belongs to titles."""
-    while (cut := SITE_PART.fullmatch(title)) and _names_site(squash(cut[2]), sites):
+    """The title without first and last parts that name the site, apart by - | – — • or ·, never by « : »."""
+    while (cut := LAST_PART.fullmatch(title)) and _names_site(squash(cut[2]), sites):
         title = cut[1]
+    while (cut := FIRST_PART.fullmatch(title)) and _names_site(squash(cut[1]), sites):
+        title = cut[2]
     return title
 
 
