@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
     from rich.table import Table
+    from rich.text import Text
 
 PARIS = ZoneInfo("Europe/Paris")
 ASK_EVERY = 0.5  # seconds: a look at the store costs a millisecond
@@ -66,6 +67,18 @@ def table(title: str, *columns: str, right: Iterable[str] = ()) -> "Table":
     made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return made
+
+
+def hanging(mark: str, text: "str | Text") -> "Table":
+    """A paragraph that hangs on its mark: wherever the line ends, it goes on under its own beginning."""
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table.grid()
+    made.add_column(no_wrap=True, min_width=len(mark))
+    made.add_column(overflow="fold")
+    made.add_row(Text(mark), Text(text) if isinstance(text, str) else text)
     return made
 
 

@@ -35,12 +35,15 @@ def _print_dossier(found: Any) -> None:
     out = show.console()
     article = found.article
     out.print(Text(article.title, style="bold"))
-    about = [found.publisher, show.when(article.published), article.language, article.completeness, found.url]
+    about = [found.publisher, show.when(article.published), article.language, article.completeness]
     out.print(Text(" · ".join(filter(None, about)), style="dim"))
     if article.authors:
         out.print(Text(", ".join(article.authors), style="dim"))
-    out.print(Text(f"\n{article.lead}", style="italic") if article.lead else "")
-    out.print(Text(article.text))
+    out.print(Text(found.url, style="dim"), soft_wrap=True)
+    if article.lead:
+        out.print(Text(f"\n{article.lead}", style="italic"))
+    for paragraph in article.text.splitlines():
+        out.print(Text(f"\n{paragraph}"))
     out.print()
     for tag in found.tags:
         print_topic(f"topic {tag.topic}", tag.score, tag.confidence, tag.hits)
@@ -53,7 +56,7 @@ def _print_dossier(found: Any) -> None:
         out.print(Text(f"revision {row['number']}, read {show.when(row['read_at'])}: {row['title']}"))
     for row in found.sightings:
         under = f" as {row['url']}" if len(found.entries) > 1 else ""
-        out.print(Text(f"seen in {row['feed']}{under}, first {show.when(row['first_at'])}"))
+        out.print(Text(f"seen in {row['feed']}{under}, first {show.when(row['first_at'])}"), soft_wrap=True)
     for row in found.entries:
         again = f"to be read again {show.when(row['due_at'])}" if row["due_at"] else "not to be read again"
-        out.print(Text(f"{row['outcome'] or 'waiting'}: {row['url']} ({again})"))
+        out.print(Text(f"{row['outcome'] or 'waiting'}: {row['url']} ({again})"), soft_wrap=True)

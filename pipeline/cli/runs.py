@@ -97,6 +97,8 @@ def print_report(report: Report, title: str = "") -> None:
 
 
 def _print_reasons(report: Report) -> None:
+    from rich.text import Text
+
     out = show.console()
     for row in report.why_waiting:
         next_ = show.when(row["next"])  # type: ignore[arg-type]  # a timestamp column
@@ -115,8 +117,10 @@ def _print_reasons(report: Report) -> None:
     if report.failures:
         out.print("What deserves a look", style="bold")
     for row in report.failures:
-        said = f"{row['outcome'] or 'waiting'} ({row['page_fate']}): {row['url']}: {row['reason']}"
-        out.print(said, style="dim", highlight=False, markup=False, soft_wrap=True)
+        said = f"{row['outcome'] or 'waiting'} ({row['page_fate']}): {row['url']}"
+        out.print(said, highlight=False, markup=False, soft_wrap=True)
+        reason = str(row["reason"]).removeprefix(f"{row['url']}: ").replace(str(row["url"]), "it")
+        out.print(show.hanging("   ", Text(reason, style="dim")))
     final = (PageFate.GONE, PageFate.ADDRESS_REFUSED)
     again = (row["outcome"] == Outcome.FAILED and row["page_fate"] not in final for row in report.failures)
     if any(again) or any(row["gave_up"] for row in report.failures):

@@ -4,7 +4,7 @@ Looks into the query for topics that do not exist; what it finds is the engine's
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from pipeline.errors import ConfigError, NotFound
 from pipeline.runtime import Runtime
 from pipeline.settings import from_environment
 from pipeline.tokens import fold
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 MARK = "bold reverse"
 FEW = 12  # names that fit on two lines of a terminal
@@ -77,16 +80,15 @@ def print_results(query: str, found: Any, *, offset: int = 0) -> None:
     articles = show.counted(found.total, "article", "articles")
     out.print(f"{articles} for « {query} »", style="bold", highlight=False, markup=False)
     for number, result in enumerate(found.results, start=offset + 1):
-        out.print(_marked(f"\n{number:>2}. ", result.title_marked, "bold"))
+        out.print()
+        out.print(show.hanging(f"{number:>2}. ", _marked(result.title_marked, "bold")))
         topics_ = f" · {', '.join(result.topics)}" if result.topics else ""
         copies = f" · {result.copies} copies" if result.copies else ""
         copies += f" · copy of {result.copy_of}" if result.copy_of else ""
-        about = (
-            f"    {result.publisher_name} · {show.when(result.published)}{topics_}{copies} · id {result.id}"
-        )
-        out.print(Text(about, style="dim"))
+        about = f"{result.publisher_name} · {show.when(result.published)}{topics_}{copies} · id {result.id}"
+        out.print(show.hanging("    ", Text(about, style="dim")))
         for fragment in result.highlights:
-            out.print(_marked("    … ", fragment))
+            out.print(show.hanging("    … ", _marked(fragment)))
     left = found.total - offset - len(found.results)
     if left > 0:
         out.print(f"\n{left} more: --offset {offset + len(found.results)}", highlight=False, markup=False)
@@ -96,10 +98,10 @@ def print_results(query: str, found: Any, *, offset: int = 0) -> None:
             out.print(Text(f"\n{facet.name}: {shown}"))
 
 
-def _marked(before: str, pieces: Any, style: str = "") -> Any:
+def _marked(pieces: Any, style: str = "") -> "Text":
     from rich.text import Text
 
-    text = Text(before)
+    text = Text()
     for piece in pieces:
         text.append(piece.text, style=f"{style} {MARK}" if piece.match else style)
     return text

@@ -58,13 +58,15 @@ def _tell_copies(runtime: Runtime, out: "Console") -> None:
         members = list(rows)
         out.print(Text(f"{members[0]['publisher']}: {members[0]['title']}"))
         for row in members:
-            out.print(Text(f"   └ {row['share']:>4.0%} of {row['copy_publisher']}: {row['copy_title']}"))
+            copied = f"{row['share']:>4.0%} of {row['copy_publisher']}: {row['copy_title']}"
+            out.print(show.hanging("   └ ", copied))
 
 
 def _tell_topics(runtime: Runtime, out: "Console") -> None:
     with runtime.store.transaction("tell") as tx:
         counts = articles.topic_counts(tx)
-    table = show.table("\nTopics", "topic", "articles", right=("articles",))
+    out.print()
+    table = show.table("Topics", "topic", "articles", right=("articles",))
     for topic, count in counts.items():
         table.add_row(topic, str(count))
     out.print(table)

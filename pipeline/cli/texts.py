@@ -148,5 +148,4 @@ def print_topic(name: str, score: float, confidence: float, hits: Sequence[Hit])
     out.print(f"{name}: score {score:g}, confidence {confidence:.2f}", style="bold", highlight=False)
     for hit in hits:
         points = f"{hit.points:+.2f}" if hit.points else "needed"
-        said = f"  {points}  {hit.field}: {hit.term}  « {hit.sentence} »"
-        out.print(said, highlight=False, markup=False)
+        out.print(show.hanging(f"{points:>8}  ", f"{hit.field}: {hit.term}  « {hit.sentence} »"))
