@@ -172,7 +172,7 @@ def test_the_newsroom_shows_what_it_was_made_for(played):
 
 
 FOUND = """
-    select entry.*, title, authors, published, revision.language, copied_share,
+    select entry.*, revision.title, authors, revision.published, revision.language, copied_share,
         array(select topic from tag where article_id = article.id) as topics,
         (select speaker.canonical_url
          from article original join entry speaker on speaker.id = original.entry_id
