@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pipeline import query as q
 from pipeline.errors import NotFound
 from pipeline.model import Document
-from pipeline.newsroom import content as newsroom
+from pipeline.newsroom.loading import load
 from pipeline.search import FACETS, REBUILD, Filters, Index, Sort, rebuild
 from pipeline.tokens import fold, tokenize
 
@@ -388,7 +388,7 @@ def test_the_newsroom_on_security_guarantees_comes_before_social_security(index,
             lead=story.lead,
             text="\n".join(story.paragraphs),
         )
-        for publisher in newsroom.load()
+        for publisher in load()
         for story in publisher.stories
     )
 
