@@ -5,6 +5,7 @@ stays quiet. Does not log anything itself.
 """
 
 import contextlib
+import io
 import logging
 import sys
 from datetime import UTC, datetime
@@ -41,17 +42,33 @@ class _Json(logging.Formatter):
         return orjson.dumps(fields, default=str).decode()
 
 
+class _HomeLog(WatchedFileHandler):
+    """A file in the home. It is made when there is something to log: a command that only looks leaves no home
+    behind. Where it cannot be written, events are lost, not the command: whoever needs the home says why.
+    """
+
+    def __init__(self, path: Path) -> None:
+        # A file name that is no UTF-8 may stand in a message.
+        super().__init__(path, encoding="utf-8", errors="backslashreplace", delay=True)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError):
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  its name in logging
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+    def _open(self) -> io.TextIOWrapper:
+        path = Path(self.baseFilename)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        turn(path)
+        return super()._open()
+
+
 def configure(settings: Settings) -> None:
     """Send Veille's events where the settings say. Calling it again replaces the first choice."""
-    handler: logging.Handler = logging.StreamHandler(sys.stderr)
-    if not settings.log:
-        try:
-            settings.home.mkdir(parents=True, exist_ok=True)
-            path = settings.home / "veille.log"
-            turn(path)
-            handler = WatchedFileHandler(path, encoding="utf-8")
-        except OSError:  # a home that cannot be written is reported by whoever needs it
-            handler = logging.NullHandler()
+    handler = logging.StreamHandler(sys.stderr) if settings.log else _HomeLog(file_of(settings))
     handler.setFormatter(_Json() if settings.log == "json" else _Text())
     logger = logging.getLogger("pipeline")
     for old in logger.handlers:
@@ -59,6 +76,11 @@ def configure(settings: Settings) -> None:
     logger.handlers = [handler]
     logger.setLevel(settings.log_level.upper())
     logger.propagate = False
+
+
+def file_of(settings: Settings) -> Path:
+    """The file where events go unless VEILLE_LOG sends them to standard error."""
+    return settings.home / "veille.log"
 
 
 def turn(path: Path) -> None:
