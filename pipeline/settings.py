@@ -4,6 +4,7 @@ Does not read configuration files (`catalogue` and `rulebook` do) and opens noth
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ LEASE_SECONDS = 60.0
 HOST_GAP_SECONDS = 1.0  # at most one request per second and host: what news sites ask of crawlers
 HOUR = 3600.0
 CENTURY = 100 * 365.25 * 86_400  # seconds; farther away the database knows no dates
+CONTACT = re.compile(r"[!-~]+@[!-~]+|https?://[!-~]+")
+_PLACE = r"(?:\[[^\]]*\]|[^:,@\[\]]*)(?::\d*)?"
+AUTHORITY = re.compile(rf"(?:[^@]*@)?{_PLACE}(?:,{_PLACE})*")  # of a database's URL
 LOGS = ("text", "json")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
@@ -70,7 +74,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         archive=Path(env.get("VEILLE_ARCHIVE") or home / "archive").expanduser().absolute(),
         database_url=_database_url(env.get("VEILLE_DATABASE_URL", "")),
         index_url=_index_url(env.get("VEILLE_INDEX_URL") or "tantivy:"),
-        contact=env.get("VEILLE_CONTACT", ""),
+        contact=_contact(env.get("VEILLE_CONTACT", "")),
         allow_hosts=allow_hosts,
         clock_offset=offset,
         lease_seconds=_number(env, "VEILLE_LEASE_SECONDS", LEASE_SECONDS, least=0.5, most=HOUR),
@@ -92,24 +96,47 @@ def _number(env: Mapping[str, str], name: str, default: float, *, least: float, 
     try:
         number = float(value) if value else default
     except ValueError as error:
-        raise ConfigError(f"{name} is {value!r}; a number of seconds is expected") from error
+        raise ConfigError(
+            f"{name} is {value!r}; a number of seconds is expected", hint=f"unset {name}"
+        ) from error
     if not least <= number <= most:  # nor is nan
-        raise ConfigError(f"{name} is {value!r}; {least:.10g} to {most:.10g} seconds are possible")
+        raise ConfigError(
+            f"{name} is {value!r}; {least:.10g} to {most:.10g} seconds are possible", hint=f"unset {name}"
+        )
     return number
 
 
 def _one_of(env: Mapping[str, str], name: str, known: tuple[str, ...], default: str) -> str:
     value = env.get(name, "").lower() or default
     if value and value not in known:
-        raise ConfigError(f"{name} is {env[name]!r}; one of these is expected: {', '.join(known)}")
+        raise ConfigError(
+            f"{name} is {env[name]!r}; one of these is expected: {', '.join(known)}", hint=f"unset {name}"
+        )
     return value
+
+
+def _contact(text: str) -> str:
+    """What may stand in a header of HTTP and tells publishers whom to write to."""
+    if text and not CONTACT.fullmatch(text):
+        raise ConfigError(
+            f"VEILLE_CONTACT is {text[:80]!r}; a mail address or an http(s) address is expected",
+            hint="export VEILLE_CONTACT=you@example.org",
+        )
+    return text
 
 
 def _database_url(url: str) -> str:
     if url and not url.startswith(("postgresql://", "postgres://")):
         raise ConfigError(
-            f"VEILLE_DATABASE_URL starts with {url.split(':', 1)[0]!r}; postgresql://… is expected",
+            f"VEILLE_DATABASE_URL starts with {url.split(':', 1)[0][:20]!r}; postgresql://… is expected",
             hint="unset VEILLE_DATABASE_URL to use the embedded PostgreSQL",
+        )
+    # PostgreSQL would take a part of such a password for the host, and name it in its error.
+    authority = url.partition("://")[2].partition("/")[0].partition("?")[0]
+    if not AUTHORITY.fullmatch(authority):
+        raise ConfigError(
+            "VEILLE_DATABASE_URL is not like postgresql://user:password@host:port/name",
+            hint="write special characters of a password as %40 for @, %2F for /, %3A for :, %25 for %",
         )
     return url
 

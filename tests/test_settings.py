@@ -48,3 +48,58 @@ def test_a_host_is_allowed_with_its_port(host, allowed):
     )
 
     assert settings.allows(host) is allowed
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("VEILLE_LEASE_SECONDS", "1e300"),
+        ("VEILLE_LEASE_SECONDS", "0"),
+        ("VEILLE_HOST_GAP_SECONDS", "-1"),
+        ("VEILLE_CLOCK_OFFSET", "-1e300"),
+    ],
+)
+def test_seconds_that_no_clock_can_count_are_refused(name, value):
+    with pytest.raises(ConfigError, match=f"{name} is '{value}'; .* seconds are expected") as caught:
+        from_environment({name: value, "VEILLE_ALLOW_HOSTS": "press.localhost:80"})
+
+    assert caught.value.hint == f"unset {name}"
+
+
+@pytest.mark.parametrize("contact", ["", "a@b.fr", "https://veille.example/contact", "mailbox+veille@b.fr"])
+def test_a_contact_goes_into_the_user_agent(contact):
+    assert contact in from_environment({"VEILLE_CONTACT": contact}).user_agent
+
+
+@pytest.mark.parametrize(
+    "contact", ["me", "@", "a b@c.fr", "a@b.fr\nX: y", "équipe@b.fr", "ftp://b.fr", "https://"]
+)
+def test_a_contact_that_no_header_takes_or_nobody_answers_is_refused(contact):
+    with pytest.raises(ConfigError, match="a mail address or an http"):
+        from_environment({"VEILLE_CONTACT": contact})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql:///veille?host=/var/run&user=a@b",
+        "postgresql://%2Fvar%2Frun/veille",
+        "postgres://db",
+        "postgresql://user:p%40ss%2F@[::1]:5432/veille",
+        "postgresql://user@one:5432,two:5433/veille",
+    ],
+)
+def test_a_database_s_address_is_taken_as_postgresql_takes_it(url):
+    assert from_environment({"VEILLE_DATABASE_URL": url}).database_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://u:p@ss@db/v", "postgresql://u:p/ss@db/v", "postgresql://u:p?s@db/v", "postgresql://db:x"],
+)
+def test_a_password_that_is_not_quoted_is_not_shown(url):
+    """PostgreSQL would take a part of it for the host or port, and say so in its error."""
+    with pytest.raises(ConfigError, match="is not like postgresql://user:password@host:port/name") as caught:
+        from_environment({"VEILLE_DATABASE_URL": url})
+
+    assert "ss" not in str(caught.value).replace("password", "")

@@ -241,7 +241,10 @@ def _pair(item: str) -> tuple[str, int]:
     if place and place["port"] and 0 < int(place["port"]) <= _MAX_PORT:
         with suppress(BlockedAddress):
             return _host(item, place["host"])[0], int(place["port"])
-    raise ConfigError(f"VEILLE_ALLOW_HOSTS: {item!r} is not host:port")
+    raise ConfigError(
+        f"VEILLE_ALLOW_HOSTS: {item!r} is not host:port",
+        hint="export VEILLE_ALLOW_HOSTS=news.example.internal:8080,press.localhost:80",
+    )
 
 
 def _quoted(text: str, safe: str) -> str:
