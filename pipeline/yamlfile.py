@@ -40,21 +40,38 @@ def read(path: Path, *, hint: str) -> YamlFile:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _text(path, hint)
         tree = yaml.compose(text, Loader=loader) or yaml.compose("{}", Loader=loader)
         if problems := list(_named_twice(tree, ())):
             raise _error(path, tree, problems, hint)
         return YamlFile(path, hint, loader("").construct_document(tree), tree)
+    except ValueError as error:
+        raise _error(path, tree, list(_without_value(tree, (), loader)), hint) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}{_said(error)}", hint=hint) from error
+
+
+def _said(error: Any) -> str:
+    """What is wrong with the YAML, where, and in what that began before."""
+    mark, context = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
+    line = f":{mark.line + 1}" if mark else ""
+    began = f" {error.context} from line {context.line + 1}" if context else ""
+    return f"{line}: not valid YAML: {getattr(error, 'problem', error)}{began}"
+
+
+def _text(path: Path, hint: str) -> str:
+    try:
+        raw = path.read_bytes()
+        return raw.decode("utf-8-sig")
     except FileNotFoundError as error:
         raise ConfigError(
             f"{path}: no such file", hint=f"point VEILLE_CONFIG at the folder of {path.name}"
         ) from error
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}", hint=f"ls -l {path.parent}") from error
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}:{line}: cannot be read: expected text in UTF-8", hint=hint) from error
 
 
 def _named_twice(node: _Tree, path: FieldPath) -> Iterator[Problem]:
@@ -70,6 +87,21 @@ def _named_twice(node: _Tree, path: FieldPath) -> Iterator[Problem]:
                 yield (*path, name), "found twice; expected once"
             seen.add(name)
             yield from _named_twice(child, (*path, name))
+
+
+def _without_value(node: _Tree, path: FieldPath, loader: Any) -> Iterator[Problem]:
+    """Scalars that look like a day or a number and are none: 2024-13-45."""
+    if node.id == "scalar":
+        try:
+            loader("").construct_document(node)
+        except ValueError:
+            yield path, f"found {node.value!r}; expected something that exists, or text in quotes"
+    elif node.id == "sequence":
+        for index, child in enumerate(node.value):
+            yield from _without_value(child, (*path, index), loader)
+    else:
+        for key, child in node.value:
+            yield from _without_value(child, (*path, str(key.value)), loader)
 
 
 def _error(path: Path, tree: _Tree, problems: Sequence[Problem], hint: str) -> ConfigError:

@@ -26,7 +26,10 @@ def load(folder: Path, ids: Iterable[str] | None = None) -> tuple[Rule, ...]:
     if not folder.is_dir():
         raise ConfigError(f"{folder}: no such folder", hint="point VEILLE_CONFIG at the folder of topics/")
     wanted = None if ids is None else set(ids)
-    paths = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    try:  # glob would find nothing, in silence, in a folder that may not be read
+        paths = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix == ".yaml"}
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be read: {error.strerror}", hint=f"ls -ld {folder}") from error
     if unknown := sorted((wanted or set()) - set(paths)):
         raise NotFound(f"no topic {', '.join(unknown)} in {folder}", hint="veille topics")
     return tuple(_read(path) for name, path in paths.items() if wanted is None or name in wanted)
