@@ -4,6 +4,7 @@
     ├── Transient            try again later
     │   ├── TimedOut
     │   ├── Unreachable
+    │   ├── CutOff           a request that we ended ourselves
     │   ├── Busy             somebody else holds what is needed
     │   └── Conflict         two transactions stood in each other's way
     └── Permanent            record it, never retry
@@ -50,6 +51,12 @@ class TimedOut(Transient):
 
 class Unreachable(Transient):
     code = "unreachable"
+
+
+class CutOff(Transient):
+    """We ended a request ourselves: nothing is known of the other side."""
+
+    code = "cut_off"
 
 
 class Busy(Transient):

@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import (
     BlockedAddress,
+    CutOff,
     Permanent,
     TimedOut,
     TooLarge,
@@ -1021,6 +1022,19 @@ def test_many_threads_share_one_fetcher():
         assert [body.decode() for body in bodies] == paths
 
 
+def test_an_interruption_cuts_what_is_under_way_and_no_more():
+    """Nothing is known of the server by it, so it is no Unreachable; the next request is answered."""
+    ways = {"/stall": FOREVER["stall at once"], "/": lambda talk: talk.answer()}
+    with Server(routes(ways)) as server, fetcher(server, seconds=60) as fetch, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(fetch.get, server.url("/stall"), cap=CAP)
+        while not server.heads:
+            time.sleep(0.005)
+        fetch.interrupt()
+        assert isinstance(waiting.exception(), CutOff)
+        assert fetch.get(server.url("/"), cap=CAP).status == 200
+    fetch.interrupt()
+
+
 def test_closing_ends_what_is_under_way():
     with Server(FOREVER["stall at once"]) as server, fetcher(server, seconds=60) as fetch:
         with ThreadPoolExecutor(1) as pool:
@@ -1028,7 +1042,7 @@ def test_closing_ends_what_is_under_way():
             while not server.heads:
                 time.sleep(0.005)
             fetch.close()
-            assert isinstance(waiting.exception(), Unreachable)
+            assert isinstance(waiting.exception(), CutOff)
         fetch.close()
 
     assert not any(thread.name == "fetch" for thread in threading.enumerate())

@@ -1,5 +1,6 @@
 """Threads that work side by side stop together."""
 
+import threading
 import time
 
 import pytest
@@ -28,6 +29,28 @@ def test_when_one_thread_fails_the_others_end(place):
         shift.work(3, [*calls[:place], fail, *calls[place:]])
 
     assert ends == [True, True]
+
+
+def test_an_interruption_cuts_what_the_others_wait_for():
+    """Who types Ctrl-C does not wait for a server that does not answer; a failure lets the others finish."""
+    answered, cuts = threading.Event(), []
+
+    def wait():
+        assert answered.wait(20)
+
+    def raise_(error):
+        raise error
+
+    def cut():
+        cuts.append(1)
+        answered.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        Shift(3600, cut=cut).work(2, [wait, lambda: raise_(KeyboardInterrupt())])
+    assert cuts == [1]
+    with pytest.raises(RuntimeError):
+        Shift(3600, cut=cut).work(2, [wait, lambda: raise_(RuntimeError())])
+    assert cuts == [1]
 
 
 def test_the_first_failure_is_told():

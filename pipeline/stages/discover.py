@@ -50,7 +50,7 @@ def poll_all(runtime: Runtime, run: str, urls: Sequence[str], *, seconds: float 
     runtime.store, runtime.keeper, runtime.fetcher, runtime.archive, runtime.workers  # noqa: B018  opened before the threads start
     with runtime.store.transaction("resting") as tx:
         feeds.note_resting(tx, urls, run=run, now=runtime.now())
-    shift = Shift(seconds)
+    shift = Shift(seconds, cut=runtime.fetcher.interrupt)
     while due := _due(runtime, run, urls):
         if shift.over():
             for row in due:

@@ -50,7 +50,7 @@ def drain(runtime: Runtime, run: str, *, shard: int = 0, shards: int = 1, second
     when the time is over stay due.
     """
     runtime.store, runtime.keeper, runtime.fetcher, runtime.archive  # noqa: B018  opened before the threads start
-    shift = Shift(seconds)
+    shift = Shift(seconds, cut=runtime.fetcher.interrupt)
     shift.work(THREADS, [lambda: _work(runtime, run, shard, shards, shift)] * THREADS)
 
 

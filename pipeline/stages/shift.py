@@ -10,10 +10,14 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 
 class Shift:
-    """Is over after so many seconds, or as soon as one of its threads fails or the process is interrupted."""
+    """Is over after so many seconds, or as soon as one of its threads fails or the process is interrupted.
 
-    def __init__(self, seconds: float) -> None:
+    Who interrupts does not want to wait: then `cut` is called, to end what the threads wait for elsewhere.
+    """
+
+    def __init__(self, seconds: float, *, cut: Callable[[], None] = lambda: None) -> None:
         self._ends = time.monotonic() + seconds
+        self._cut = cut
         self._called_off = threading.Event()
 
     def over(self) -> bool:
@@ -30,6 +34,8 @@ class Shift:
             try:
                 for done in as_completed([pool.submit(call) for call in calls]):
                     done.result()
-            except BaseException:
+            except BaseException as error:
                 self._called_off.set()
+                if isinstance(error, KeyboardInterrupt):
+                    self._cut()
                 raise

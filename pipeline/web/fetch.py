@@ -12,7 +12,15 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from pipeline.errors import TimedOut, TooLarge, TooManyRedirects, Unparsable, Unreachable, VeilleError
+from pipeline.errors import (
+    CutOff,
+    TimedOut,
+    TooLarge,
+    TooManyRedirects,
+    Unparsable,
+    Unreachable,
+    VeilleError,
+)
 from pipeline.web.addresses import Target, shown, target
 from pipeline.web.codings import Decoder, coding
 from pipeline.web.responses import Fetched, Response
@@ -71,13 +79,18 @@ class Fetcher:
         self.close()
 
     def close(self) -> None:
-        """End all fetches; those under way raise Unreachable. Closing twice is harmless."""
+        """End all fetches, as `interrupt` does. Closing twice is harmless."""
         if self._loop.is_closed():
             return
         self._run(_cancel_others())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    def interrupt(self) -> None:
+        """Cut off all requests that are under way: they raise CutOff."""
+        if not self._loop.is_closed():
+            self._run(_cancel_others())
 
     def get(
         self,
@@ -158,7 +171,7 @@ class Fetcher:
         try:
             return future.result()
         except CancelledError as error:
-            raise Unreachable("the fetcher was closed") from error
+            raise CutOff("the request was cut off, as the work was interrupted") from error
         except KeyboardInterrupt:
             future.cancel()
             raise
@@ -178,7 +191,9 @@ class Fetcher:
                 wire.budget += cap + cap // 4  # chunk sizes and TLS records add some 2 % to an honest body
                 body, raw_body, truncated = await _body(answer, cap=cap, cut=cut)
         except TimeoutError as error:
-            raise TimedOut(f"{shown(place.url)} did not come within {self._seconds:g} s") from error
+            raise TimedOut(
+                f"{shown(place.url)} did not come within {self._seconds:g} s", hint="try again later"
+            ) from error
         except (aiohttp.ClientError, OSError) as error:
             raise wire.failure or _translated(error, place) from error
         except (TooLarge, Unparsable) as error:
@@ -294,7 +309,10 @@ def _translated(error: Exception, place: Target) -> VeilleError:
         reason = str(getattr(error, "message", error)).partition("\n")[0][:100]
         return Unparsable(f"{shown(place.url)} answers in broken HTTP: {reason}")
     cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", error)
-    return Unreachable(f"{shown(place.url)} cannot be reached: {str(cause) or type(cause).__name__}")
+    return Unreachable(
+        f"{shown(place.url)} cannot be reached: {str(cause) or type(cause).__name__}",
+        hint="look whether the address is right and the network up, then try again",
+    )
 
 
 async def _cancel_others() -> None:
