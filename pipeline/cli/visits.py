@@ -35,7 +35,7 @@ class Visit:
             self._rules[host] = Rules.parse(status, body)
             if not self._rules[host].readable:
                 raise Transient(
-                    f"robots.txt of {host} cannot be read ({answered(status)}), so nothing else may be",
+                    f"robots.txt of {host} cannot be read ({answered(status, body)}), so nothing else may be",
                     hint="try again later",
                 )
         if not self._rules[host].allows(url):

@@ -213,9 +213,9 @@ def ask_rules(
 ) -> tuple[int | None, bytes, float | None]:
     """Ask for the robots.txt that governs `url`, as often as `admit` lets redirects pass.
 
-    Answers what `Rules.parse` takes, and for how many seconds the host asked to be left alone. Raises
-    BlockedAddress for the host itself; where only a redirect leads to a refused address, the rules are
-    unreadable.
+    Answers what `Rules.parse` takes, and for how many seconds the host asked to be left alone. Where no whole
+    file came, the body says why. Raises BlockedAddress for the host itself; where only a redirect leads to a
+    refused address, the rules are unreadable.
     """
     parts = urlsplit(url)
     try:
@@ -228,16 +228,16 @@ def ask_rules(
         if isinstance(error, BlockedAddress) and not error.redirected:
             raise
         log.info("robots.txt not readable", extra={"host": host_of(url), "error": str(error)})
-        return None, b"", None
+        return None, str(error).encode(errors="replace"), None
     pause = response.retry_after if response.status >= HTTPStatus.BAD_REQUEST else None
     if _broke_off(response):
-        return None, b"", pause
+        return None, b"it broke off on its way", pause
     return response.status, response.body, pause
 
 
-def answered(status: int | None) -> str:
-    """What came instead of rules, for a message."""
-    return f"HTTP {status}" if status else "no usable answer"
+def answered(status: int | None, body: bytes) -> str:
+    """What came instead of rules, or why nothing did, for a message."""
+    return f"HTTP {status}" if status else body.decode(errors="replace")
 
 
 def _broke_off(response: Response) -> bool:
@@ -246,7 +246,7 @@ def _broke_off(response: Response) -> bool:
 
 
 def _refusal_for_now(host: str, row: hosts.RobotsRow, now: datetime) -> RobotsDisallowed | RobotsUnreadable:
-    said = answered(row.status)
+    said = answered(row.status, row.body)
     since = row.failing_since or now
     if now - since >= ROBOTS_FINAL_AFTER:
         return RobotsDisallowed(f"robots.txt of {host} has not been readable since {since:%Y-%m-%d} ({said})")

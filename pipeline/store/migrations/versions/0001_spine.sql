@@ -33,7 +33,7 @@ create table host (
     lease_token      bigint,
     lease_until      timestamptz,
     robots_status    int,                -- null: never answered
-    robots_body      bytea,
+    robots_body      bytea,              -- without a status: why there is none
     robots_at        timestamptz,
     robots_failing_since timestamptz     -- null while robots.txt can be read
 );
