@@ -6,6 +6,7 @@ Starts no server, and never changes data.
 import os
 import pwd
 import shutil
+import subprocess
 from pathlib import Path
 
 from pipeline.disk import sync_names
@@ -51,18 +52,18 @@ log_line_prefix = '%m [%p] '
 
 def make(place: Place, account: pwd.struct_passwd, engine: Path, lock: int) -> None:
     """Make the data folder beside its place and rename it when it is whole and on the disk."""
-    new, output = place.root / "data.new", place.root / "initdb.log"
+    new = place.root / "data.new"
     shutil.rmtree(new, ignore_errors=True)
     files.give(new, account)
     command: list[str | Path] = [engine / "initdb", "-D", new, "-U", ROLE, "-E", "UTF8", "--auth=peer"]
     command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
     # 4 MB segments: the data folder begins with 31 MB instead of 39, and its WAL shrinks to 16 MB again.
     command += ["--wal-segsize=4"]
-    with output.open("wb") as file:
-        code = programs.start(command, account, new, file, lock).wait()
-    if code != 0:
-        raise explain(f"initdb could not make {place.data}", programs.messages(output.read_bytes()))
-    output.unlink()
+    # Not into a file: on a full disk it would stay empty, and the cause untold.
+    process = programs.start(command, account, new, subprocess.PIPE, lock)
+    said, _ = process.communicate()
+    if process.returncode != 0:
+        raise explain(f"initdb could not make {place.data}", programs.messages(said))
     new.rename(place.data)
     sync_names(place.root)
 

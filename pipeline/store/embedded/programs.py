@@ -60,7 +60,7 @@ def _copy_engine(parts: list[Path], base: Path, root: Path) -> Path:
 
 
 def start(
-    command: list[str | Path], account: pwd.struct_passwd, folder: Path, output: BinaryIO, lock: int
+    command: list[str | Path], account: pwd.struct_passwd, folder: Path, output: BinaryIO | int, lock: int
 ) -> "subprocess.Popen[bytes]":
     """Start a program as `account` in `folder`; it inherits `lock` and does not outlive this process."""
     other = account if os.geteuid() != account.pw_uid else None
