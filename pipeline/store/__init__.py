@@ -24,6 +24,7 @@ Transaction: TypeAlias = "psycopg.Connection[dict[str, Any]]"
 # Advisory locks: one number a purpose, all under Veille's own first key.
 LOCK_SPACE = 0x5645
 MIGRATE, ARTICLES, INDEX, REBUILD = 1, 2, 3, 4
+HELD = {INDEX: "been writing the search index", REBUILD: "been rebuilding the search index"}
 _POOL = 24  # connections a process may hold: 16 fetching threads, heartbeats, and room; the server takes 200
 
 
@@ -72,11 +73,18 @@ class Store:
     def session_lock(self, lock: int, *, wait_seconds: float) -> "Iterator[None]":
         """Hold an advisory lock on a connection of its own. Raises Busy if it is not free in time."""
         import psycopg
+        from psycopg import errors
 
         # Not from the pool, where the next to come would find it without transactions, or still locked.
         with _translated(), psycopg.connect(self._url, autocommit=True) as connection:
             connection.execute(f"set lock_timeout = {int(wait_seconds * 1000)}".encode())
-            connection.execute("select pg_advisory_lock(%s, %s)", (LOCK_SPACE, lock))
+            try:
+                connection.execute("select pg_advisory_lock(%s, %s)", (LOCK_SPACE, lock))
+            except errors.LockNotAvailable as error:
+                raise Busy(
+                    f"another process has {HELD[lock]} for {wait_seconds:g} s",
+                    hint="wait for its end, then run the command again; what waits is kept",
+                ) from error
             yield  # the lock ends with the connection
 
     def migrate(self) -> None:
@@ -95,7 +103,8 @@ class Store:
                 connection.execute(text(f"select pg_advisory_lock({LOCK_SPACE}, {MIGRATE})"))
                 connection.commit()  # the lock is the session's; the migration has its own transaction
                 config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+                with _explained():
+                    command.upgrade(config, "head")
                 connection.commit()
         finally:
             engine.dispose()  # the lock ends with the connection
@@ -137,11 +146,25 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except errors.LockNotAvailable as error:
-        raise Busy("somebody else holds the lock") from error
+        raise Busy(
+            "another process holds what this one needs", hint="wait for its end, then run the command again"
+        ) from error
     except (errors.SerializationFailure, errors.DeadlockDetected) as error:
         raise Conflict("the database asked to try again") from error
     except errors.DiskFull as error:
-        raise Transient("the database's disk is full", hint="free some space; nothing was lost") from error
+        raise Transient(
+            "the database's disk is full", hint="free some space and run the command again; nothing was lost"
+        ) from error
+    except errors.InsufficientPrivilege as error:
+        raise ConfigError(
+            f"the database refuses: {_first_line(error)}",
+            hint="make the user in VEILLE_DATABASE_URL its owner: alter database NAME owner to USER",
+        ) from error
+    except errors.ReadOnlySqlTransaction as error:
+        raise ConfigError(
+            f"the database takes no writes: {_first_line(error)}",
+            hint="name the server that others copy in VEILLE_DATABASE_URL, not one that copies",
+        ) from error
     except errors.ProgramLimitExceeded:  # the row's fault, not the server's: asked again, it is so again
         raise
     except (psycopg.OperationalError, psycopg_pool.PoolTimeout) as error:
@@ -149,6 +172,30 @@ def _translated() -> Iterator[None]:
             f"the database went away: {_first_line(error)}",
             hint="run the command again; what was committed is kept",
         ) from error
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what a migration meets in a database that is not Veille's, or not its user's, into our errors."""
+    from alembic.util import CommandError
+    from psycopg import errors
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        yield
+    except CommandError as error:
+        raise ConfigError(
+            f"the database's schema is none that this Veille knows: {error}",
+            hint="install the Veille that made it, or restore the database from a backup",
+        ) from error
+    except DBAPIError as error:
+        if isinstance(error.orig, errors.DuplicateTable | errors.DuplicateObject):
+            raise ConfigError(
+                f"the database holds something that is not Veille's: {_first_line(error.orig)}",
+                hint="give Veille one of its own: createdb veille",
+            ) from error
+        with _translated():
+            raise error.orig or error from error
 
 
 def _first_line(error: Exception) -> str:
