@@ -31,6 +31,7 @@ from pipeline.search.highlight import Marker
 
 HEAP: Final = 64_000_000  # bytes a writer gathers before it flushes a segment; the engine's least is 15 MB
 
+SPACE: Final = "free some space and run the command again; what the index lacks waits in the database"
 _CURRENT, _REBUILDING, _SCHEMA = "CURRENT", "REBUILDING", "SCHEMA"
 
 
@@ -258,6 +259,7 @@ def _facet(name: str, buckets: Iterable[dict[str, Any]]) -> Facet:
 
 
 _FULL = re.compile(r"No space left|File too large|quota|writer was killed")
+_REFUSED = re.compile(r"Failed to acquire Lockfile.*(Read-only file system|Permission denied)")
 _DAMAGED = re.compile(r"io_?error|IO error|DoesNotExist|corrupt|deserialize")
 
 
@@ -269,13 +271,21 @@ def _translated(folder: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise _damaged(folder, error) from error
     except OSError as error:
-        raise Transient(f"the search index in {folder} cannot be used: {error}") from error
+        raise Transient(f"the search index in {folder} cannot be used: {error}", hint=SPACE) from error
     except ValueError as error:
         text = str(error)
         if "LockBusy" in text:
-            raise Busy(f"another process writes to the search index in {folder}") from error
+            raise Busy(
+                f"another process writes to the search index in {folder}",
+                hint=f"fuser {folder}/*/.tantivy-writer.lock names it; then run the command again",
+            ) from error
+        if refused := _REFUSED.search(text):
+            raise ConfigError(
+                f"the search index in {folder} cannot be opened: {refused[1]}",
+                hint="make its folder writable, or copy it: it is locked also to be read",
+            ) from error
         if _FULL.search(text):
-            raise Transient(f"the search index in {folder} cannot be written: {text}") from error
+            raise Transient(f"the search index in {folder} cannot be written: {text}", hint=SPACE) from error
         if _DAMAGED.search(text) or isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
             raise _damaged(folder, error) from error
         raise
