@@ -3,12 +3,14 @@
 Only reads. Nothing is counted along the way: all of it is asked of the store.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from pipeline.catalogue import Catalogue
 from pipeline.errors import Permanent
 from pipeline.model import Outcome, Stage
 from pipeline.runtime import Runtime
@@ -76,13 +78,13 @@ class Status:
 def collect(runtime: Runtime) -> Status:
     """Ask the store."""
     now = runtime.now()
-    urls = sorted({feed.url for feed in runtime.catalogue.feeds()})
     with runtime.store.transaction("status") as tx:
         library = tx.execute(SQL["articles"]).fetchone() or {}
         waiting = tx.execute(SQL["oldest_waiting"]).fetchone() or {}
         dirty = outbox.size(tx)
+        watched_, silent = watched(tx, runtime.catalogue, now)
         return Status(
-            feeds=_feeds(tx, urls, now),
+            feeds=watched_,
             outcomes=_counts(tx, SQL["outcomes"], (*Outcome, "waiting")),
             stages=_counts(tx, SQL["stages"], tuple(stage for stage in Stage if stage is not Stage.DONE)),
             oldest_waiting=age(waiting.get("oldest"), now=now),
@@ -92,15 +94,17 @@ def collect(runtime: Runtime) -> Status:
             outbox_age=dirty.age(now),
             refused=dirty.refused,
             seconds={row["step"]: row["seconds"] for row in tx.execute(SQL["seconds"])},
-            silent_feeds=feeds.silent(tx, urls, since=now - SILENT_AFTER),
+            silent_feeds=silent,
         )
 
 
-def _feeds(tx: Transaction, urls: list[str], now: datetime) -> Feeds:
-    values = {"urls": urls, "now": now, "late": now - LATE_AFTER}
-    row = tx.execute(SQL["feeds"], values).fetchone()
+def watched(tx: Transaction, catalogue: Catalogue, now: datetime) -> tuple[Feeds, list[dict[str, object]]]:
+    """The catalogue's feeds in figures, and those that fail or said nothing new within SILENT_AFTER."""
+    urls = sorted({feed.url for feed in catalogue.feeds()})
+    row = tx.execute(SQL["feeds"], {"urls": urls, "now": now, "late": now - LATE_AFTER}).fetchone()
     assert row
-    return Feeds(len(urls), len(urls) - row["resting"], row["failing"], len(urls) - row["punctual"])
+    figures = Feeds(len(urls), len(urls) - row["resting"], row["failing"], len(urls) - row["punctual"])
+    return figures, feeds.silent(tx, urls, since=now - SILENT_AFTER)
 
 
 def _counts(tx: Transaction, statement: bytes, names: tuple[str, ...]) -> dict[str, int]:
@@ -111,13 +115,17 @@ def _counts(tx: Transaction, statement: bytes, names: tuple[str, ...]) -> dict[s
 
 def write(status: Status, path: str | Path) -> None:
     """Write the figures in Prometheus's text format, whole or not at all. Raises Permanent."""
-    target = Path(path)
-    new = target.with_name(f".{target.name}.{os.getpid()}")
+    target = Path(path).absolute()
+    new = target.parent / f".{target.name}.{os.getpid()}"
     try:
         new.write_text(text(status), encoding="utf-8")
         new.replace(target)
     except OSError as error:
-        raise Permanent(f"{target} cannot be written: {error.strerror}") from error
+        with contextlib.suppress(OSError):
+            new.unlink()
+        raise Permanent(
+            f"{target} cannot be written: {error.strerror}", hint=f"ls -ld {target.parent} {target}"
+        ) from error
 
 
 def text(status: Status) -> str:

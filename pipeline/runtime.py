@@ -15,6 +15,8 @@ from pipeline.errors import ConfigError
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pipeline.archive import Archive
     from pipeline.search import Index
     from pipeline.store import Store
@@ -59,6 +61,14 @@ class Runtime:
 
         return self._open.enter_context(Embedded(self.settings.home / "postgres"))
 
+    @property
+    def embedded_root(self) -> "Path | None":
+        """Where the embedded database lies; None if a server is named or there is none yet. Makes none."""
+        from pipeline.store.embedded import Embedded
+
+        embedded = Embedded(self.settings.home / "postgres")
+        return embedded.place.root if not self.settings.database_url and embedded.is_made else None
+
     @cached_property
     def database_url(self) -> str:
         """Where the store lives: the server that is named, else the embedded one."""
@@ -85,6 +95,13 @@ class Runtime:
             )
         store.migrate()
         return store
+
+    def has_library(self) -> bool:
+        """Whether there is a library where the settings say, of this version or another. Makes none.
+
+        Raises Transient where the database cannot be asked, ConfigError where a newer Veille made it.
+        """
+        return bool((self.settings.database_url or self.embedded_root) and self._connected.schema_version())
 
     def migrate(self) -> None:
         """Bring the schema up to date, whoever it belongs to."""

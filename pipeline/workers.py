@@ -32,6 +32,7 @@ WALL = 10.0  # seconds for one page; the slowest of 553 real ones needs 0.5
 # Bytes of address space. A warm child has 300 MB of it, 200 of them resident; with this limit it holds at
 # most 512 MB, and no real page needs more than 350.
 MEMORY = 600_000_000
+RESIDENT = 260_000_000  # bytes of memory that a child takes after 70 real pages; 210 million when it is warm
 START = 120.0  # seconds to load libraries and models: 3 CPU-s, on a machine that may be busy
 OUT_OF_MEMORY = 77  # exit code of a child; freed memory is in pieces, so it does not go on
 

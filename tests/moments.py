@@ -59,6 +59,7 @@ READING = {
     "recent": "the last runs, for the demonstration",
     "tell": "what came of the demonstration",
     "figures": "how many documents there should be, for `veille doctor`",
+    "doctor": "what `veille doctor` asks",
     "count": "how many documents a new index will have, for the progress bar",
     "status": "the figures of `veille status`",
     "show": "one article, for `veille show`",

@@ -1,8 +1,8 @@
 """The library as a whole: what it watches, what it holds, how it is, and its index. Decides nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,9 @@ from pipeline.cli import console as show
 from pipeline.cli.options import Json
 from pipeline.runtime import Runtime
 from pipeline.settings import from_environment
+
+if TYPE_CHECKING:
+    from pipeline.checkup import Check
 
 
 def sources(json: Json = False) -> None:
@@ -119,12 +122,26 @@ def doctor(
     if json:
         show.emit(found)
     else:
-        table = show.table("Doctor", "what", "state", "found", "next command")
-        for check in found:
-            style = {"ok": "green", "warning": "yellow"}.get(check.state, "red")
-            table.add_row(check.what, f"[{style}]{check.state}[/]", check.found, check.hint)
-        show.console().print(table)
+        _print_checks(found)
     raise typer.Exit(1 if any(check.state == "failed" for check in found) else 0)
+
+
+def _print_checks(found: "Sequence[Check]") -> None:
+    """A line each; the next command is on one of its own, unbroken, to be copied."""
+    from rich.table import Table
+    from rich.text import Text
+
+    out = show.console()
+    for check in found:
+        style = {"ok": "green", "warning": "yellow"}.get(check.state, "bold red")
+        line = Table.grid(padding=(0, 1))
+        line.add_column(width=7, style=style)
+        line.add_column(width=13, style="bold")
+        line.add_column(overflow="fold")
+        line.add_row(check.state, check.what, Text(check.found))
+        out.print(line)
+        if check.hint:
+            out.print(Text(f"        → {check.hint}"), soft_wrap=True)
 
 
 def _print_status(found: Any) -> None:

@@ -126,6 +126,11 @@ def silent(tx: Transaction, urls: Sequence[str], *, since: datetime) -> list[dic
     return list(tx.execute(SQL["silent"], {"urls": list(urls), "since": since}))
 
 
+def strangers(tx: Transaction, urls: Sequence[str], *, since: datetime) -> list[str]:
+    """Feeds that were asked since then, as a catalogue named them, and that are not among `urls`."""
+    return [row["url"] for row in tx.execute(SQL["strangers"], {"urls": list(urls), "since": since})]
+
+
 def _add_entries(  # noqa: PLR0917  what is added, and whose it is
     tx: Transaction,
     poll: Poll,

@@ -18,7 +18,7 @@ from pipeline.store.embedded import reports
 from pipeline.store.embedded.cluster import ROLE
 from pipeline.store.embedded.files import append, check_private
 from pipeline.store.embedded.locks import SHARED, is_locked, lock, locked
-from pipeline.store.embedded.place import PORT, Place, account, settle
+from pipeline.store.embedded.place import PORT, Place, account, read, record, settle
 from pipeline.store.embedded.server import Server
 from pipeline.store.embedded.trouble import explained
 
@@ -59,6 +59,13 @@ class Embedded:
         if self._place is None:
             self._place = settle(self._folder)
         return self._place
+
+    @property
+    def is_made(self) -> bool:
+        """Whether its data have been made. Makes nothing. Raises ConfigError for a place that is gone."""
+        home = self._folder.expanduser().resolve()
+        with explained(f"the database folder {home}"):
+            return record(home).exists() and read(home).data.exists()
 
     @property
     def host(self) -> str:

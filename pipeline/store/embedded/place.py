@@ -35,7 +35,7 @@ class Place:
     @property
     def record(self) -> Path:
         """The file that says so."""
-        return _record(self.home)
+        return record(self.home)
 
     @property
     def data(self) -> Path:
@@ -88,34 +88,35 @@ def settle(folder: Path) -> Place:
                 f"the database folder {home} belongs to user {home.stat().st_uid}, not to {os.geteuid()}",
                 hint="run as its owner, or set VEILLE_HOME to a folder of yours",
             )
-        if not _record(home).exists():
+        if not record(home).exists():
             with locked(home / "start.lock", time.monotonic() + CHOICE_SECONDS):
-                if not _record(home).exists():
+                if not record(home).exists():
                     _choose(home)
         return read(home)
 
 
 def read(home: Path) -> Place:
     """The place that was chosen for `home`. Raises ConfigError if it is gone, or none was chosen."""
-    record = _record(home)
+    file = record(home)
     try:
-        found = json.loads(record.read_text())
+        found = json.loads(file.read_text())
         place = Place(home, (home / found["server_folder"]).resolve(), found["id"])
     except FileNotFoundError as error:
         raise ConfigError(
             f"there is no database in {home}", hint="it was deleted; run the command again"
         ) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{record} is damaged: {error!r}", hint="restore it from a backup") from error
+        raise ConfigError(f"{file} is damaged: {error!r}", hint="restore it from a backup") from error
     if not place.root.is_dir():
         raise ConfigError(
             f"the database of {home} lay in {place.root}, which is gone",
-            hint=f"restore that folder, or delete {record} to begin with an empty database",
+            hint=f"restore that folder, or delete {file} to begin with an empty database",
         )
     return place
 
 
-def _record(home: Path) -> Path:
+def record(home: Path) -> Path:
+    """The file in which the place of `home` is written."""
     return home / "place.json"
 
 
@@ -140,7 +141,7 @@ def _choose(home: Path) -> None:
     root.chmod(0o700 if user.pw_uid == os.geteuid() else 0o711)
     where = "." if root == home else str(root)
     found = {"note": note, "server_folder": where, "id": identity}
-    files.write(_record(home), json.dumps(found, indent=1) + "\n")
+    files.write(record(home), json.dumps(found, indent=1) + "\n")
 
 
 def account() -> pwd.struct_passwd:

@@ -87,3 +87,8 @@ where id in (select id from entry where id = any(%(ids)s) order by id for no key
 select url, publisher, polled_at, changed_at, failures, error, not_before from feed
 where url = any(%(urls)s) and (failures > 0 or changed_at is null or changed_at < %(since)s)
 order by publisher, url
+
+-- name: strangers
+-- Feeds that were asked of late and that the catalogue does not name; imported ones belong to no publisher.
+select url from feed where polled_at >= %(since)s and publisher <> '' and url <> all(%(urls)s)
+order by polled_at desc, url
