@@ -8,18 +8,28 @@ import logging
 import os
 import re
 import sys
+from typing import Any, NoReturn
 
 import typer
 
-from pipeline.cli import dossiers, feeds, ingesting, library, newsroom, pages, runs, searching, texts
+from pipeline.cli import dossiers, feeds, ingesting, library, newsroom, output, pages, runs, searching, texts
 from pipeline.cli.console import error_console
-from pipeline.errors import Permanent, VeilleError
-from pipeline.logs import configure
+from pipeline.errors import Permanent, VeilleError, place_of
+from pipeline.logs import configure, file_of
 from pipeline.settings import from_environment
 
-UsageProblem = typer.BadParameter.__mro__[2]  # click's root error, which typer ships under a private name
-# Of a home that is full, read-only, somebody else's or no folder, whichever part of Veille meets it first.
-DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR})
+# click's root error, which typer ships under a private name
+UsageProblem: Any = typer.BadParameter.__mro__[2]
+# What to do about an error of the system, whichever part of Veille meets it first.
+SPACE = "free some space and run the command again; nothing was lost"
+OURS = "set VEILLE_HOME to a folder of yours"
+MEMORY = "free some memory and run the command again; veille doctor says how much is needed"
+HINTS = (
+    dict.fromkeys((errno.ENOSPC, errno.EDQUOT), SPACE)
+    | dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENAMETOOLONG), OURS)
+    | dict.fromkeys((errno.EMFILE, errno.ENFILE), "ulimit -n 4096, then run the command again")
+    | dict.fromkeys((errno.ENOMEM, errno.EAGAIN), MEMORY)
+)
 
 app = typer.Typer(
     help="An open watch over the French press.",
@@ -68,9 +78,6 @@ def run() -> None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123  as long as the process
     try:
         sys.exit(_command() or 0)
-    except VeilleError as error:
-        logging.getLogger("pipeline").exception("%s", type(error).__name__)
-        _complain(str(error), error.hint)
     except typer.Exit as error:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
@@ -78,26 +85,38 @@ def run() -> None:
     except BrokenPipeError:
         _forget_output()
         sys.exit(141)
-    except OSError as error:
-        logging.getLogger("pipeline").exception("%s", type(error).__name__)
-        _forget_output()
-        said = (error.filename and str(error.filename), error.strerror)
-        full = "free some space there, or set VEILLE_HOME to a folder of yours"
-        _complain(": ".join(filter(None, said)) or str(error), full if error.errno in DISK else "")
+    except UsageProblem as error:
+        error.show()
+        if re.match("-[^-]", getattr(error, "option_name", "")):
+            _complain("words that start with a dash stand behind --", "veille search -- -word", code=2)
+        sys.exit(2)
     except Exception as error:
-        if isinstance(error, UsageProblem):
-            error.show()  # type: ignore[attr-defined]  # typer keeps click to itself
-            if re.match("-[^-]", getattr(error, "option_name", "")):
-                _complain("words that start with a dash stand behind --", "veille search -- -word", code=2)
-            sys.exit(2)
-        logging.getLogger("pipeline").exception("bug")
-        raise
+        logging.getLogger("pipeline").exception("%s", type(error).__name__)
+        _complain(*_told(error))
+
+
+def _told(error: Exception) -> tuple[str, str]:
+    """What is told of an error: the cause, and the next command."""
+    if isinstance(error, VeilleError):
+        return str(error), error.hint
+    if isinstance(error, OSError):
+        if error.filename == output.NAME:
+            _forget_output()
+        said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        return said, HINTS.get(error.errno or 0, "veille doctor")
+    if isinstance(error, ImportError):
+        return f"a library is missing or broken: {error}", "make install"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory", MEMORY
+    # A bug. Its message may quote a page, and stays in the log.
+    return place_of(error), f"please report it, with the end of {file_of(from_environment())}"
 
 
 def _command() -> int | None:
     """Run what the arguments say. Calling `app` would keep interruptions and broken pipes from us."""
     if sys.stdout is None:
         raise Permanent("standard output is closed")
+    sys.stdout = output.opened(sys.stdout)
     configure(from_environment())
     command = typer.main.get_command(app)
     with command.make_context("veille", sys.argv[1:]) as context:
@@ -111,8 +130,10 @@ def _forget_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-def _complain(message: str, hint: str, code: int = 1) -> None:
-    error_console().print(f"veille: {message}", style="bold red", highlight=False, markup=False)
+def _complain(message: str, hint: str, code: int = 1) -> NoReturn:
+    """One message, not broken by us, so that paths and commands in it can be copied."""
+    err = error_console()
+    err.print(f"veille: {message}", style="bold red", highlight=False, markup=False, soft_wrap=True)
     if hint:
-        error_console().print(f"  → {hint}", highlight=False, markup=False)
+        err.print(f"  → {hint}", highlight=False, markup=False, soft_wrap=True)
     sys.exit(code)

@@ -5,10 +5,12 @@ Does not know what is shown.
 
 import contextlib
 import dataclasses
+import shlex
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -49,7 +51,9 @@ def emit(value: object) -> None:
 
 
 def plain(value: object) -> Any:
-    """Dataclasses as dictionaries; the rest as it is."""
+    """Dataclasses as dictionaries; the rest as it is, but in UTF-8: a file's name may have other bytes."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):
@@ -153,12 +157,23 @@ def read_bytes(path: str, cap: int | None = None) -> bytes:
         with open(path, "rb") as file:  # noqa: PTH123  what the user typed, not made absolute
             return read_capped(file, path, cap)
     except (OSError, ValueError) as error:  # ValueError: U+0000 in a name
-        raise Permanent(f"{path} cannot be read: {getattr(error, 'strerror', error)}") from error
+        said = getattr(error, "strerror", error)
+        raise Permanent(f"{path} cannot be read: {said}", hint=_look(path)) from error
+
+
+def _look(path: str) -> str:
+    """The command that shows what is there instead: in the folder itself, else in the nearest one above."""
+    found = Path(path.replace("\0", ""))
+    folder = next(above for above in (found, *found.parents, Path()) if above.is_dir())
+    return f"ls -l {shlex.quote(str(folder))}"
 
 
 def read_capped(file: IO[bytes], name: str, cap: int | None) -> bytes:
     """All of `file`. Raises TooLarge beyond `cap` bytes."""
     found = file.read() if cap is None else file.read(cap + 1)
     if cap is not None and len(found) > cap:
-        raise TooLarge(f"{name} cannot be read: it has more than {cap:,} bytes")
+        raise TooLarge(
+            f"{name} cannot be read: it has more than {cap:,} bytes",
+            hint="no page or feed that is read is so long",
+        )
     return found

@@ -19,6 +19,7 @@ PATIENCE_SECONDS = 10.0  # a server whose readers were killed ends in less than 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM. Returns the exit code."""
     options = _parser().parse_args(arguments)
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # names have accents, terminals may not
     logging.basicConfig(level=logging.DEBUG if options.verbose else logging.WARNING)
     patience = PATIENCE_SECONDS if options.until_eof else 0.0
     try:
