@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from pipeline import catalogue
 from pipeline.catalogue import Catalogue
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, NotFound
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -102,6 +102,14 @@ class Runtime:
         Raises Transient where the database cannot be asked, ConfigError where a newer Veille made it.
         """
         return bool((self.settings.database_url or self.embedded_root) and self._connected.schema_version())
+
+    def require_library(self) -> None:
+        """Raise NotFound where the home has none, for commands that find nothing in an empty one either."""
+        if not self.settings.database_url and self.embedded_root is None:
+            raise NotFound(
+                f"there is no library in {self.settings.home}",
+                hint="set VEILLE_HOME to the folder that has one, or make one here: veille ingest",
+            )
 
     def migrate(self) -> None:
         """Bring the schema up to date, whoever it belongs to."""

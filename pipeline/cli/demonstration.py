@@ -6,6 +6,7 @@ All it makes lies in `demo` under the home. It may be interrupted at any moment 
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -79,6 +80,7 @@ def _served(home: Path) -> Iterator[tuple[Newsroom, int]]:
     clock = [] if (home / "newsroom.json").exists() else ["--now", began.isoformat()]
     log = home / "newsroom.log"
     with log.open("ab") as errors:
+        before = errors.tell()
         process = subprocess.Popen(
             [sys.executable, "-m", "pipeline.newsroom", "--home", str(home), "--until-eof", *clock],
             stdin=reader,
@@ -91,13 +93,20 @@ def _served(home: Path) -> Iterator[tuple[Newsroom, int]]:
     try:
         assert process.stdout
         if not any(line.startswith(b"VEILLE_ALLOW_HOSTS=") for line in process.stdout):
-            raise Transient(
-                "the newsroom does not start", hint=f"see the end of {log}, then run the demo again"
-            )
+            raise _not_served(log, before)
         yield Newsroom(home), lifeline
     finally:
         os.close(lifeline)
         process.communicate()
+
+
+def _not_served(log: Path, before: int) -> Transient:
+    """Why the newsroom did not start, as it said itself: cause and next command."""
+    said = log.read_bytes()[before:].decode(errors="replace")
+    found = re.search(r"^newsroom: (.+)(?:\n  (.+))?", said, re.MULTILINE)
+    if not found:
+        return Transient("the newsroom does not start", hint=f"see the end of {log}, then run the demo again")
+    return Transient(found[1], hint=f"{found[2]}, then run the demo again" if found[2] else "")
 
 
 def _run_dag(runtime: Runtime, newsroom: Newsroom, lifeline: int) -> None:

@@ -21,8 +21,10 @@ def show_article(
     """Show an article: text, revisions, copies, topics with their reasons, where it was seen."""
     from pipeline.store import dossier
 
-    with Runtime(from_environment()) as runtime, runtime.store.transaction("show") as tx:
-        found = dossier.of(tx, article)
+    with Runtime(from_environment()) as runtime:
+        runtime.require_library()
+        with runtime.store.transaction("show") as tx:
+            found = dossier.of(tx, article)
     if json:
         show.emit(found)
     else:

@@ -12,13 +12,15 @@ import typer
 
 from pipeline.cli import console as show
 from pipeline.cli import lines
-from pipeline.cli.options import NOWHERE, Json, Ndjson, alone, given, moment
-from pipeline.errors import ConfigError, Permanent
+from pipeline.cli.options import NOWHERE, Json, Ndjson, alone, as_address, given, moment
+from pipeline.errors import ConfigError, Permanent, Unparsable
 from pipeline.model import Feed
 from pipeline.reading import FEED_CAP
 from pipeline.runtime import Runtime
 from pipeline.settings import from_environment
 from pipeline.store import runs
+
+EXPECTED = "RSS, Atom, RDF or JSON Feed is expected; veille extract reads pages"
 
 
 def parse_feed(
@@ -49,7 +51,10 @@ def parse_feed(
             alone(path, url, json)
             lines.answer(work)
             return
-        found = work({"path": given(path, "a file"), "url": url})
+        try:
+            found = work({"path": given(path, "a file"), "url": url})
+        except Unparsable as error:
+            raise Unparsable(f"{path}: {error}", hint=EXPECTED) from error
     if json:
         show.emit(found)
     else:
@@ -142,8 +147,9 @@ def import_feeds(
             f"{show.counted(totals['new'], 'new entry', 'new entries')}"
         )
         for row in rows:
-            _print_trouble(row, url)
-    raise typer.Exit(1 if unusable else 0)
+            _print_remarks(row, url)
+    if unusable:
+        raise _not_taken(unusable, len(rows))
 
 
 def _import_feed(runtime: Runtime, run: str, path: Path, url: str, at: datetime | None) -> dict[str, Any]:
@@ -168,13 +174,20 @@ def _import_feed(runtime: Runtime, run: str, path: Path, url: str, at: datetime 
     feed = replace(feed, entries=led, without_link=feed.without_link + len(feed.entries) - len(led))
     # A clock that was wrong once must not make an entry due in ten years.
     saved_at = at or min(datetime.fromtimestamp(path.stat().st_mtime, UTC), runtime.now())
-    discover.import_feed(runtime, run, url or f"{NOWHERE}{path.name}", body, feed, at=saved_at)
+    discover.import_feed(runtime, run, url or as_address(str(path)), body, feed, at=saved_at)
     return row | {"items": len(feed.entries), "without_link": feed.without_link, "broken": feed.broken}
 
 
-def _print_trouble(row: dict[str, Any], url: str) -> None:
-    if row["error"]:
-        typer.echo(f"no feed: {row['path']}: {row['error']}" if row["read"] else row["error"])
+def _not_taken(unusable: list[dict[str, Any]], files: int) -> Unparsable:
+    """Which files, and why; the others were taken."""
+    reasons = [f"no feed: {row['path']}: {row['error']}" if row["read"] else row["error"] for row in unusable]
+    if files == 1:
+        return Unparsable(reasons[0], hint=EXPECTED)
+    said = f"{len(unusable)} of {files} files could not be taken:"
+    return Unparsable("\n  ".join((said, *reasons)), hint=f"{EXPECTED}; the other files were taken")
+
+
+def _print_remarks(row: dict[str, Any], url: str) -> None:
     if row["broken"]:
         typer.echo(f"broken, but read: {row['path']}: {row['broken']}")
     if row["without_link"]:

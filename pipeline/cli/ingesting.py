@@ -4,6 +4,7 @@ Does none of the work: `steps` and `stages` do.
 """
 
 from datetime import UTC, datetime, time, timedelta
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
@@ -12,12 +13,15 @@ from pipeline.cli import console as show
 from pipeline.cli import options
 from pipeline.cli.options import Json
 from pipeline.cli.runs import print_report
-from pipeline.errors import ConfigError, NotFound, Permanent, Unparsable
+from pipeline.errors import ConfigError, NotFound, Permanent, Transient, Unparsable
 from pipeline.runtime import Runtime
 from pipeline.settings import from_environment
 from pipeline.store import runs
 from pipeline.store.runs import Run
 from pipeline.urls import canonical
+
+EXPECTED = 'one article a line is expected: {"url": …, "title": …, "text": …}'
+SHOWN = 20  # lines that were refused; --json has all
 
 
 def ingest(
@@ -41,7 +45,12 @@ def ingest(
         show.emit(show.plain(report) | {"adds_up": report.adds_up})
     else:
         print_report(report)
-    raise typer.Exit(1 if report.polled_in_vain else 0)
+    if report.polled_in_vain:
+        reasons = {str(row["error"]) for row in report.feed_trouble if row["error"]}
+        raise Transient(
+            f"no feed answered: {'; '.join(sorted(reasons)[:3]) or 'their hosts were busy'}",
+            hint="look at the network, and at veille status; then: veille ingest",
+        )
 
 
 def import_documents(
@@ -52,18 +61,13 @@ def import_documents(
     from pipeline import steps
     from pipeline.stages import documents
 
+    found = enumerate(show.read_bytes(file).splitlines(), start=1)
+    lines = [(number, line) for number, line in found if line.strip()]
+    if not lines:
+        raise Unparsable(f"{file} holds no article", hint=EXPECTED)
     with Runtime(from_environment()) as runtime:
         run = runs.fresh("import", polls=False, reason="finished texts were imported", now=runtime.now())
         steps.start(runtime, run)
-        lines = [
-            (number, line)
-            for number, line in enumerate(show.read_bytes(file).splitlines(), start=1)
-            if line.strip()
-        ]
-        if not lines:
-            raise Unparsable(
-                f"{file} holds no article", hint='one line each: {"url": …, "title": …, "text": …}'
-            )
         refused: list[dict[str, Any]] = []
         with show.progress("importing", len(lines)) as advance:
             for start in range(0, len(lines), documents.BATCH):
@@ -81,9 +85,10 @@ def import_documents(
         show.emit(show.plain(report) | {"adds_up": report.adds_up, "refused": refused})
     else:
         print_report(report)
-        for row in refused:
-            typer.echo(f"line {row['line']}: {row['error']}")
-    raise typer.Exit(1 if refused else 0)
+    if refused:
+        reasons = (f"line {row['line']}: {row['error']}" for row in refused[:SHOWN])
+        said = f"{len(refused)} of {len(lines)} lines of {file} could not be taken:"
+        raise Unparsable("\n  ".join((said, *reasons)), hint=f"{EXPECTED}; the other lines were taken")
 
 
 def retry(
@@ -99,15 +104,19 @@ def retry(
     from pipeline.store import entries
 
     urls = [canonical(url) for url in address or ()]
-    with Runtime(from_environment()) as runtime, runtime.store.transaction("retry") as tx:
-        name = runs.named(tx, run).id if run else ""
-        count = entries.retry(tx, run=name, urls=urls, now=runtime.now())
+    with Runtime(from_environment()) as runtime:
+        runtime.require_library()
+        with runtime.store.transaction("retry") as tx:
+            name = runs.named(tx, run).id if run else ""
+            count = entries.retry(tx, run=name, urls=urls, now=runtime.now())
     if json:
         show.emit({"entries": count})
     else:
         waiting = show.counted(count, "entry waits", "entries wait")
         typer.echo(f"{waiting} for the next run: veille ingest")
-    raise typer.Exit(0 if count else 1)
+    if not count:
+        what = "no entry that failed has this address" if address else "none of its entries failed for good"
+        raise NotFound(what, hint="veille runs show last names what failed")
 
 
 def demo(
@@ -126,7 +135,11 @@ def _chosen(runtime: Runtime, feeds: list[str], sources: list[str]) -> list[str]
     known = {feed.url for feed in runtime.catalogue.feeds()}
     for url in feeds:
         if url not in known:
-            raise NotFound(f"{url} is no feed of the catalogue", hint="add it to sources.yaml")
+            near = get_close_matches(url, known, n=1, cutoff=0.8)
+            meant = (
+                f"did you mean {near[0]}?" if near else f"add it to {runtime.settings.config}/sources.yaml"
+            )
+            raise NotFound(f"{url} is no feed of the catalogue", hint=meant)
     return feeds + [feed.url for source in sources for feed in runtime.catalogue.publisher(source).feeds]
 
 

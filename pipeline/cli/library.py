@@ -74,6 +74,7 @@ def check_index(json: Json = False) -> None:
     from pipeline.stages import index
 
     with Runtime(from_environment()) as runtime:
+        runtime.require_library()
         found = index.differences(runtime)
         oldest = index.figures(runtime).oldest if found["waiting"] else 0.0
     if json:

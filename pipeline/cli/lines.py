@@ -19,6 +19,7 @@ from pipeline.errors import Permanent, Unparsable, VeilleError, lines_of, place_
 
 Work = Callable[[dict[str, Any]], object]
 
+HAND_OVER = "give the lines in a pipe, or in a file behind <"
 AHEAD = 4  # lines read ahead for each that is worked on: enough to keep all busy, few to hold in memory
 
 log = logging.getLogger(__name__)
@@ -44,9 +45,14 @@ def answer(work: Work, *, abreast: int = 1) -> None:
 def stdin() -> IO[bytes]:
     """Standard input. Raises Permanent if it is closed."""
     if sys.stdin is None:
-        raise Permanent("standard input is closed")
+        raise Permanent("standard input is closed", hint=HAND_OVER)
     # Not sys.stdin.buffer: Python cannot exit while a thread reads that.
     return open(sys.stdin.fileno(), "rb", closefd=False)
+
+
+def unreadable(error: OSError) -> Permanent:
+    """The error of a standard input that is a folder, say."""
+    return Permanent(f"standard input cannot be read: {error.strerror}", hint=HAND_OVER)
 
 
 def _read(
@@ -59,7 +65,7 @@ def _read(
         return
     except OSError as error:
         failed: Future[object] = Future()
-        failed.set_exception(Permanent(f"standard input cannot be read: {error.strerror}"))
+        failed.set_exception(unreadable(error))
         asked.put(failed)
     asked.put(None)
 

@@ -3,7 +3,9 @@
 Knows no command.
 """
 
+import re
 from datetime import date, datetime, tzinfo
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +21,12 @@ Ndjson = Annotated[
 # Python does not have: the database would give back what nobody can read.
 YEARS = range(1000, 9999)
 NOWHERE = "https://feed.invalid/"  # where relative links of a saved feed lead, if its address is not given
+
+
+def as_address(path: str, *, base: str = NOWHERE) -> str:
+    """An address for a saved file whose own is not given. Bytes of its name that are no UTF-8 are quoted."""
+    name = re.sub("[\udc80-\udcff]", lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", Path(path).name)
+    return base + name
 
 
 def alone(*others: object) -> None:

@@ -4,7 +4,6 @@ Needs no store, and keeps nothing.
 """
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -12,7 +11,7 @@ import typer
 
 from pipeline.cli import console as show
 from pipeline.cli import lines
-from pipeline.cli.options import Json, Ndjson, alone, given, moment
+from pipeline.cli.options import Json, Ndjson, alone, as_address, given, moment
 from pipeline.errors import NotFound, Unparsable
 from pipeline.model import Article, Claims
 from pipeline.reading import PAGE_CAP
@@ -44,7 +43,9 @@ def extract(
         try:
             article = _extract(runtime, *page)
         except Unparsable as error:
-            raise Unparsable(f"{source}: {error}") from error
+            raise Unparsable(
+                f"{source}: {error}", hint="an article's page is expected; veille feeds parse reads feeds"
+            ) from error
     if json:
         show.emit(article)
     else:
@@ -91,13 +92,15 @@ def _page(runtime: Runtime, source: str) -> tuple[bytes, str, str]:
     except ValueError as error:
         raise Unparsable(f"{source!r} is no address: {error}") from error
     if scheme not in ("http", "https"):
-        return show.read_bytes(source, PAGE_CAP), f"https://file.invalid/{Path(source).name}", ""
+        return show.read_bytes(source, PAGE_CAP), as_address(source, base="https://file.invalid/"), ""
     from pipeline.cli.visits import Visit
 
     fetched = Visit(runtime).fetch(source, cap=PAGE_CAP)
     response = fetched.response
     if not 200 <= response.status < 300 or response.truncated:  # noqa: PLR2004
-        raise NotFound(f"{source} cannot be read: {response.said}")
+        raise NotFound(
+            f"{source} cannot be read: {response.said}", hint="save the page in a browser, and give the file"
+        )
     return response.body, fetched.url, response.content_type
 
 

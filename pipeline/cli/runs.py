@@ -56,6 +56,7 @@ def show_run(
     from pipeline.store import runs
 
     with Runtime(from_environment()) as runtime:
+        runtime.require_library()
         with runtime.store.transaction("runs") as tx:
             name = runs.named(tx, run).id
         with runtime.store.transaction("report") as tx:

@@ -54,15 +54,18 @@ def search(
         since=day(since) if since else None,
         until=day(until) if until else None,
     )
+    order = Sort(_one_of(sort, [str(s) for s in Sort], "sort order"))
+    topics = *filters.topics, *values(parse(query), "topic")
     with Runtime(from_environment()) as runtime:
-        _check_topics(runtime, (*filters.topics, *values(parse(query), "topic")))
+        runtime.require_library()
+        _check_topics(runtime, topics)
         _check_publishers(runtime, filters.publishers)
         _check_languages(runtime, filters.languages)
         found = runtime.index.search(
             query,
             filters=filters,
             facets=FACETS if facets else (),
-            sort=Sort(_one_of(sort, [str(s) for s in Sort], "sort order")),
+            sort=order,
             offset=offset,
             limit=limit,
         )

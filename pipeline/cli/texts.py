@@ -119,14 +119,26 @@ _RELATION = {"same": "the same text", "copy": "a copy", "none": "no copy"}
 
 
 def _text(path: str) -> str:
-    if path == "-":
-        raw = show.read_capped(lines.stdin(), "standard input", PAGE_CAP)
-    else:
-        raw = show.read_bytes(path, PAGE_CAP)
+    name = "standard input" if path == "-" else path
+    raw = _standard_input() if path == "-" else show.read_bytes(path, PAGE_CAP)
     try:
-        return raw.decode("utf-8-sig")
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Unparsable(f"{path} is not UTF-8 text (byte {error.start})") from error
+        raise Unparsable(
+            f"{name} is not UTF-8 text (byte {error.start})", hint="veille extract reads saved pages"
+        ) from error
+    if not text.strip():
+        raise Unparsable(
+            f"{name} holds no text", hint="the title stands on the first line, the text below it"
+        )
+    return text
+
+
+def _standard_input() -> bytes:
+    try:
+        return show.read_capped(lines.stdin(), "standard input", PAGE_CAP)
+    except OSError as error:
+        raise lines.unreadable(error) from error
 
 
 def _titled(path: str) -> tuple[str, str]:

@@ -169,6 +169,8 @@ def _checked(source: str, content_type: str) -> str:
         raise Unparsable(f"no HTML: {plain(kind, 80)}")
     if len(BINARY.findall(source, 0, BINARY_PLACE)) > BINARY_LIMIT:
         raise Unparsable("no HTML: binary data")
+    if not source.strip():
+        raise Unparsable("empty page")
     if OTHER_FORMATS.match(source) or not re.search("<[a-zA-Z!]", source):
         raise Unparsable("no HTML")
     return LONG_TAG.sub(_shortened, source.replace("\x00", ""))
