@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 
 import pytest
@@ -97,66 +96,6 @@ def test_answers_come_in_order_although_work_does_not_end_in_order(tmp_path):
         gate.open("w").close()
         asked.stdin.close()
         assert [json.loads(line)["n"] for line in asked.stdout] == [1, 2]
-
-
-PAIR = b'{"a": {"text": "Un texte"}, "b": {"text": "Un texte"}}\n'
-
-
-@pytest.mark.slow
-def test_an_interruption_is_said():
-    """Ctrl-C: a message, the code of SIGINT, and no traceback."""
-    with subprocess.Popen(
-        [*VEILLE, "compare", "--ndjson"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as asked:
-        asked.stdin.write(PAIR)
-        asked.stdin.flush()
-        asked.stdout.readline()
-        asked.send_signal(signal.SIGINT)
-        said = asked.stderr.read().decode()
-
-    assert asked.returncode == 130
-    assert "interrupted; what was done is kept" in said
-    assert "Traceback" not in said
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("redirection", "said"),
-    [
-        (">/dev/full", "No space left on device"),
-        (">&-", "standard output is closed"),
-        ("<&-", "standard input is closed"),
-    ],
-)
-def test_a_stream_that_does_not_work_is_one_message(redirection, said):
-    done = subprocess.run(
-        ["/bin/sh", "-c", f'exec "$@" {redirection}', "sh", *VEILLE, "compare", "--ndjson"],
-        input=PAIR,
-        capture_output=True,
-        check=False,
-    )
-
-    assert done.returncode == 1
-    assert said in " ".join(done.stderr.decode().split())
-    assert "Traceback" not in done.stderr.decode()
-    assert "ignored" not in done.stderr.decode()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("arguments", [("compare", "--ndjson"), ("doctor",), ("doctor", "--json")])
-def test_nobody_listens_any_more(arguments):
-    """`veille … | head -1`: the code of SIGPIPE, and silence."""
-    reader, writer = os.pipe()
-    os.close(reader)
-    with os.fdopen(writer, "wb") as stdout:
-        done = subprocess.run(
-            [*VEILLE, *arguments], input=PAIR, stdout=stdout, stderr=subprocess.PIPE, check=False
-        )
-
-    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def reported(fate="full", outcome="new", polls=()):
