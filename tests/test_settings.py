@@ -60,7 +60,7 @@ def test_a_host_is_allowed_with_its_port(host, allowed):
     ],
 )
 def test_seconds_that_no_clock_can_count_are_refused(name, value):
-    with pytest.raises(ConfigError, match=f"{name} is '{value}'; .* seconds are expected") as caught:
+    with pytest.raises(ConfigError, match=f"{name} is '{value}'; .* seconds are possible") as caught:
         from_environment({name: value, "VEILLE_ALLOW_HOSTS": "press.localhost:80"})
 
     assert caught.value.hint == f"unset {name}"
