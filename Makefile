@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 PYTEST := $(BIN)/python -m pytest -n logical
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test check crash format lock clean
+.PHONY: help demo install test check crash bench format lock clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -41,6 +41,9 @@ check: install ## Lint, types and the quick tests (at most 90 s): before every c
 
 crash: install ## Kill the line at 200 random moments and every named point: nothing is lost or doubled.
 	@VEILLE_CRASHES=200 $(PYTEST) -m crash
+
+bench: install ## Measure speed, memory and disk as ratios, also against other projects (ten minutes, 4 GB of disk).
+	@$(BIN)/python -m benchmarks
 
 format: install ## Format the code.
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

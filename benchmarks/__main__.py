@@ -1,0 +1,135 @@
+"""`python -m benchmarks`: measure everything, show the table, write the JSON.
+
+Does not judge: the exit code says whether it was measured, not whether it was met.
+"""
+
+import argparse
+import json
+import signal
+import sys
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks import findings, growth, meter, pages, polling, rounds, searching, serving, stock, workshop
+from benchmarks.report import Report
+from benchmarks.rounds import Setting
+from benchmarks.workshop import Workshop
+from pipeline.cli.console import console, emit, plain, progress
+
+PARTS = ("pages", "polls", "library")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much of everything."""
+
+    parts: list[str]
+    pages: int
+    rounds: int
+    polls: int
+    few: int
+    many: int
+    newcomers: int
+    queries: int
+    peers: bool
+    folder: Path
+    json: bool
+
+    @property
+    def environments(self) -> Path | None:
+        """Where the environments of other projects lie; they are kept."""
+        return self.folder / "peers" if self.peers else None
+
+
+def main() -> int:
+    """Measure what the arguments say."""
+    plan = _plan()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # leave no process behind then either
+    try:
+        with workshop.opened(plan.folder / "work") as shop:
+            report = _measure(plan, shop)
+    except KeyboardInterrupt:
+        print("interrupted: nothing was reported", file=sys.stderr)  # noqa: T201
+        return 130
+    (plan.folder / "report.json").write_text(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
+    if plan.json:
+        emit(report.as_json())
+    else:
+        console().print(report.as_table())
+        console().print(f"All figures, and the queries: {plan.folder / 'report.json'}")
+    return 0
+
+
+def _plan() -> Plan:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What Veille costs, as ratios.")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="only these")
+    parser.add_argument("--pages", type=int, default=1_000, help="pages at most")
+    parser.add_argument("--rounds", type=int, default=3, help="times that pages are read")
+    parser.add_argument("--polls", type=int, default=10, help="times that each feed is polled")
+    parser.add_argument("--few", type=int, default=2_000, help="articles of the small library")
+    parser.add_argument("--many", type=int, default=200_000, help="articles of the large library")
+    parser.add_argument("--newcomers", type=int, default=1_000, help="articles that come into both")
+    parser.add_argument("--queries", type=int, default=40, help="of each kind")
+    parser.add_argument("--no-peers", dest="peers", action="store_false", help="without other projects")
+    parser.add_argument("--folder", type=Path, default=Path(".veille/bench"), help="scratch; needs 4 GB")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return Plan(**vars(parser.parse_args()))
+
+
+def _measure(plan: Plan, shop: Workshop) -> Report:
+    name, found = pages.load(plan.pages)
+    shown = {**asdict(plan), "folder": str(plan.folder), "pages": f"{len(found)} of {name}"}
+    report = Report(meter.machine() | shown)
+    shelf = pages.shelve(found, shop.folder / "pages")
+    feeds = pages.shelve_feeds(pages.feeds(), shop.folder / "feeds")
+    with serving.served(shop.folder, shelf, feeds) as port:
+        if "pages" in plan.parts:
+            _measure_pages(plan, shop, report, Setting(shop, found, shelf, port, plan.environments))
+        if "polls" in plan.parts:
+            _measure_polls(plan, shop, report, feeds, port)
+    if "library" in plan.parts:
+        _measure_library(plan, shop, report)
+    return report
+
+
+def _measure_pages(plan: Plan, shop: Workshop, report: Report, setting: Setting) -> None:
+    measured = rounds.measure(setting, plan.rounds)
+    if gold := pages.gold():
+        with progress(f"{len(gold)} pages whose text is known"):
+            measured.scores = rounds.score(shop, gold, pages.shelve(gold, shop.folder / "gold"))
+    report.add(*findings.of_rounds(measured))
+    report.figures["rounds"] = plain(measured)
+
+
+def _measure_polls(plan: Plan, shop: Workshop, report: Report, feeds: Path, port: int) -> None:
+    paths = [
+        f"/{kind}-{number}.xml" for number in range(len(list(feeds.iterdir()))) for kind in polling.KINDS
+    ]
+    config = serving.write_config(shop.folder / "feeds-config", port, pages.dealt(paths))
+    with progress("polling feeds"):
+        polls = polling.run(shop.folder, shop.library("polls"), config, port, feeds, plan.polls)
+    report.add(*findings.of_polls(polls))
+    report.figures["polls"] = plain(polls)
+
+
+def _measure_library(plan: Plan, shop: Workshop, report: Report) -> None:
+    config = serving.write_config(shop.folder / "library-config", 80, [])
+    sizes = (plan.few, plan.many)
+    libraries = [shop.library(f"library_{size}") for size in sizes]
+    for size, library in zip(sizes, libraries, strict=True):
+        stock.fill(shop.folder, library, config, size)
+    with ExitStack() as stack:
+        runtimes = [stack.enter_context(library.runtime(config)) for library in libraries]
+        with progress(f"{plan.newcomers:,} newcomers"):
+            few, many = growth.measure(list(zip(runtimes, libraries, strict=True)), plan.newcomers)
+        report.add(findings.of_growth(few, many, sizes))
+        with progress("searching"):
+            latencies = searching.measure(runtimes[1].index, plan.many, plan.queries)
+        report.add(*findings.of_searches(latencies, plan.many))
+    report.figures["growth"] = plain({"few": few, "many": many})
+    report.figures["searches"] = plain(latencies)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

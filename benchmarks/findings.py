@@ -1,0 +1,119 @@
+"""From what was measured to the lines of the report, with what is wanted of each. Measures nothing."""
+
+from collections.abc import Iterator
+
+from benchmarks.growth import Growth
+from benchmarks.polling import KINDS, Polls
+from benchmarks.report import Line
+from benchmarks.rounds import OURS, THEIRS, Rounds
+from benchmarks.searching import APART, Latency
+
+PEERS = {"newspaper4k": (3.0, 4.5), "news-please": (5.5, 8.0)}  # wanted, goal
+READING = "Reading (CPU seconds, all processes and PostgreSQL)"
+CLOCK = "Two reading processes ÷ one (pages a second of the clock)"
+BESIDE = "Whole line ÷ extraction alone of others"
+POLLS = "Unchanged poll ÷ feedparser's parse of the feed"
+SPACE = "Memory and disk"
+GROWTH = "Growth (duplicates, topics, index)"
+_ASKED = dict(zip(KINDS, ("not modified", "sent again"), strict=True))
+
+
+def of_rounds(rounds: Rounds) -> Iterator[Line]:
+    """Extraction and the whole line, alone and beside others."""
+    own, theirs, whole = rounds.reading(OURS), rounds.reading(THEIRS), rounds.line.cpu / rounds.line.pages
+    yield Line(
+        "line_to_extraction",
+        READING,
+        "whole line ÷ own extraction alone",
+        own / whole,
+        least=0.65,
+        goal=0.8,
+        note=f"{_ms(whole)} and {_ms(own)} a page",
+    )
+    yield Line(
+        "extraction_to_trafilatura",
+        READING,
+        "own extraction ÷ trafilatura with metadata",
+        theirs / own,
+        least=1.3,
+        goal=1.8,
+        note=f"{_ms(own)} and {_ms(theirs)} a page",
+    )
+    yield _quality(rounds.scores)
+    yield from _two_to_one("extraction", rounds.pool(1), rounds.pool(2), 1.7)
+    yield from _two_to_one("line", rounds.rate(1), rounds.rate(2), 1.4)
+    for peer in PEERS:
+        yield _beside(rounds, peer, whole)
+    held = max(pool.memory for pools in rounds.pools.values() for pool in pools)
+    yield Line("worker_memory", SPACE, "a reading process, at its peak", held / 1e6, " MB", most=350)
+    for name in ("store", "index", "archive"):
+        size = getattr(rounds.line, name) / rounds.line.pages
+        yield Line(f"disk_{name}", SPACE, f"{name}, a page", size / 1e3, " kB")
+
+
+def _two_to_one(what: str, one: float, two: float, least: float) -> Iterator[Line]:
+    note = f"{two:.1f} and {one:.1f} a second"
+    yield Line(f"{what}_two_to_one", CLOCK, what, two / one, least=least, note=note)
+
+
+def _quality(scores: dict[str, float]) -> Line:
+    key, what = "f1_to_trafilatura", "F1 of its texts less trafilatura's"
+    if not scores:
+        return Line(key, READING, what, None, least=0, note="not measured: no pages with known texts here")
+    note = f"{scores[OURS]:.4f} and {scores[THEIRS]:.4f}"
+    return Line(key, READING, what, round(scores[OURS] - scores[THEIRS], 4), least=0, note=note)
+
+
+def _beside(rounds: Rounds, peer: str, whole: float) -> Line:
+    least, goal = PEERS[peer]
+    key = f"line_to_{peer}"
+    if peer in rounds.absent:
+        note = f"not measured: {rounds.absent[peer]}"
+        return Line(key, BESIDE, peer, None, least=least, goal=goal, note=note)
+    theirs, failed = rounds.reading(peer), rounds.failed[peer]
+    note = f"{_ms(whole)} and {_ms(theirs)} a page" + (f"; it raised at {failed}" if failed else "")
+    return Line(key, BESIDE, peer, theirs / whole, least=least, goal=goal, note=note)
+
+
+def of_polls(polls: Polls) -> Iterator[Line]:
+    """Unchanged feeds."""
+    for store, costs, most in (("without", polls.alone, 0.05), ("with", polls.stored, 0.4)):
+        for kind in KINDS:
+            yield Line(
+                f"poll_{store}_store_{kind}",
+                POLLS,
+                f"{_ASKED[kind]}, {store} the store",
+                costs[kind] / polls.feedparser,
+                most=most,
+                note=f"{_ms(costs[kind])} and {_ms(polls.feedparser)} a feed",
+            )
+
+
+def of_growth(few: Growth, many: Growth, sizes: tuple[int, int]) -> Line:
+    """A newcomer in a small and in a large library."""
+    return Line(
+        "growth",
+        GROWTH,
+        f"an article at {sizes[1]:,} stored ÷ at {sizes[0]:,}",
+        many.whole / few.whole,
+        most=1.2,
+        note=f"{_ms(many.whole)} and {_ms(few.whole)}; compared with {many.candidates:.2f} others on average",
+    )
+
+
+def of_searches(latencies: list[Latency], stored: int) -> Iterator[Line]:
+    """Each kind of query."""
+    for latency in latencies:
+        yield Line(
+            f"search_{latency.kind.replace(',', '').replace(' ', '_')}",
+            f"Search of {stored:,} articles in one process, 95 of 100 within",
+            latency.kind,
+            latency.p95,
+            " ms",
+            most=None if latency.kind == APART else 50,
+            note=f"half within {latency.p50:.1f} ms; {latency.results:,.0f} found; {latency.queries[0]}",
+        )
+
+
+def _ms(seconds: float) -> str:
+    return f"{1e3 * seconds:.{1 if seconds >= 0.01 else 2}f} ms"  # noqa: PLR2004

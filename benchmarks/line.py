@@ -1,0 +1,98 @@
+"""The whole line on served pages, in a process of its own: what it costs, and what it leaves on the disk.
+
+`python -m benchmarks.line PORT WORKERS CONFIG LIBRARY…` answers with one object. The page server is another
+process, and Airflow is no part of it. The reading processes and PostgreSQL are up and warm before the clock
+starts: a day's work pays for them once.
+"""
+
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from benchmarks import children, workshop
+from benchmarks.meter import disk, measured, server
+from benchmarks.workshop import Library
+from pipeline import steps
+from pipeline.runtime import Runtime
+from pipeline.store.runs import fresh
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One passage of the line: seconds, how many pages went through it, and bytes on the disk for them."""
+
+    cpu: float
+    wall: float
+    pages: int
+    articles: int
+    store: int
+    archive: int
+    index: int
+    steps: dict[str, float]  # seconds of the clock
+
+
+def run(scratch: Path, library: Library, config: Path, port: int, workers: int) -> Passage:
+    """All that the catalogue in `config` lists, through the line into the empty library."""
+    arguments = [port, workers, config, *library.arguments()]
+    with children.started(scratch, "-m", "benchmarks.line", *arguments) as child:
+        return Passage(**child.ask())
+
+
+def _pass(runtime: Runtime, library: Library) -> Passage:
+    _warm(runtime)
+    before = _stored(runtime)
+    started = fresh("command", polls=True, reason="a benchmark", now=datetime.now(UTC))
+    with measured(partial(server, library.postmaster)) as cost:
+        report = steps.ingest(runtime, started, watch=lambda *_: nullcontext())
+    if report.waiting or not report.adds_up:
+        raise SystemExit(f"not all pages went through the line: {report.why_waiting}")
+    return Passage(
+        cpu=cost.cpu,
+        wall=cost.wall,
+        pages=report.discovered,
+        articles=runtime.index.count(),
+        store=_stored(runtime) - before,
+        archive=disk(library.home / "archive"),
+        index=disk(library.home / "index"),
+        steps=report.seconds,
+    )
+
+
+def _warm(runtime: Runtime) -> None:
+    """Open everything, and load what is loaded once."""
+    count = runtime.workers.count
+    with ThreadPoolExecutor(count) as threads:
+        list(threads.map(lambda _: runtime.workers.run("warm"), range(count)))
+        list(threads.map(lambda _: runtime.workers.run("parse_feed", _EMPTY), range(count)))
+    runtime.tagger, runtime.fetcher, runtime.archive, runtime.keeper  # noqa: B018  opened
+    none = fresh("command", polls=False, reason="to warm up", now=datetime.now(UTC))
+    steps.ingest(runtime, none, watch=lambda *_: nullcontext())
+
+
+_EMPTY = {"body": b"<rss><channel></channel></rss>", "url": "http://localhost/", "content_type": ""}
+
+
+def _stored(runtime: Runtime) -> int:
+    """Bytes of the database."""
+    with runtime.store.transaction("bench") as tx:
+        row = tx.execute("select pg_database_size(current_database()) as size").fetchone()
+    assert row
+    return int(row["size"])
+
+
+def main() -> None:
+    """One passage."""
+    port, workers, config, *library = sys.argv[1:]
+    given = workshop.given(library)
+    with given.runtime(Path(config), int(port), int(workers)) as runtime:
+        passage = _pass(runtime, given)
+    print(json.dumps(asdict(passage)), flush=True)  # noqa: T201  the answer
+
+
+if __name__ == "__main__":
+    main()
