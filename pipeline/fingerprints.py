@@ -12,7 +12,7 @@ from functools import lru_cache
 from hashlib import blake2b
 
 from pipeline.model import Comparison
-from pipeline.tokens import fold, tokenize
+from pipeline.tokens import fold, tokenize, words
 
 SHINGLE = 3  # words
 
@@ -52,13 +52,14 @@ def digest(title: str, text: str) -> str:
 
 def shingles(text: str) -> frozenset[int]:
     """The hashes of every three neighbouring stems; of a shorter text, one for the whole of it."""
-    words = [_hashed(token.stem) for token in tokenize(text)]
-    if 0 < len(words) < SHINGLE:
-        words += [0] * (SHINGLE - len(words))
-    first, second, third = _FACTORS
+    said = [_multiplied(word.stem) for word in words(text)]
+    if 0 < len(said) < SHINGLE:
+        said += [(0, 0, 0)] * (SHINGLE - len(said))
     return frozenset(
-        _signed(a * first + b * second + c * third)
-        for a, b, c in zip(words, words[1:], words[2:], strict=False)
+        [  # `_signed`, as 500 calls a text would double the price
+            ((a + b + c + _SIGN) & _MASK) - _SIGN
+            for (a, _, _), (_, b, _), (_, _, c) in zip(said, said[1:], said[2:], strict=False)
+        ]
     )
 
 
@@ -123,8 +124,11 @@ def _title(title: str) -> tuple[list[str], frozenset[int]]:
 
 
 @lru_cache(maxsize=1 << 16)
-def _hashed(word: str) -> int:
-    return int.from_bytes(blake2b(word.encode(), digest_size=8).digest())
+def _multiplied(word: str) -> tuple[int, int, int]:
+    """The word's part in a shingle whose first, second or third word it is."""
+    hashed = int.from_bytes(blake2b(word.encode(), digest_size=8).digest())
+    first, second, third = (hashed * factor & _MASK for factor in _FACTORS)
+    return first, second, third
 
 
 def _signed(value: int) -> int:

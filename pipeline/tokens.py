@@ -76,7 +76,16 @@ STEM_RULES: tuple[tuple[str, str], ...] = (
     (r"(.)(i|eu)v$", r"\1\2f"),  # active, neuve
     (r"([bcdfglmnprstyz])\1$", r"\1"),  # européenne, naturelle
 )
-_STEM_RULES = tuple((re.compile(pattern), replacement) for pattern, replacement in STEM_RULES)
+# How a word ends that the rule of the same place could change: a twentieth of the price of its pattern.
+_ENDINGS: tuple[tuple[str, ...], ...] = (
+    ("eaux", "yaux"), ("aux",), ("eux", "oux"), ("s",), ("trice",), ("eur", "euse"), ("eure",),
+    ("aise", "oise"), ("ee",), ("ue",), ("e",), ("er",), ("ir",), ("ent",), ("e",), ("iqu",), ("iv", "euv"),
+    tuple(letter * 2 for letter in "bcdfglmnprstyz"),
+)  # fmt: skip
+_STEM_RULES = tuple(
+    (endings, re.compile(pattern), replacement)
+    for endings, (pattern, replacement) in zip(_ENDINGS, STEM_RULES, strict=True)
+)
 
 _APOSTROPHES = "'’‘ʼ′´`＇‛ʻ"
 _LETTERS = "\\w\u00ad\u0300-\u036f"  # the soft hyphen and combining accents belong to their word
@@ -95,9 +104,11 @@ _WORD = re.compile(
 _APOSTROPHE = re.compile(rf"[{_APOSTROPHES}]")
 # 10 000 and 10.000 are 10000; 49.3 stays
 _GROUPING = re.compile(rf"[{_SPACES}]|(?<!^0)\.(?=\d{{3}}(?:\.|$))")
-_FOLDED = str.maketrans(
-    {"œ": "oe", "æ": "ae", "ß": "ss", "ø": "o", "ł": "l", "đ": "d", "ı": "i", "\u00ad": None}
-)
+_FOLDED = {"œ": "oe", "æ": "ae", "ß": "ss", "ø": "o", "ł": "l", "đ": "d", "ı": "i", "\u00ad": ""}
+
+_ACCENTS = re.compile("[\u0300-\u034e\u0350-\u036f]+")
+# Where other combining characters may be; Latin, Greek, the signs of typography and of money are outside.
+_BEYOND_ACCENTS = re.compile("[\u0483-\u1fff\u20d0-\U0010ffff]")
 
 _SENTENCE_END = re.compile(rf"(?<![.!?…])[.!?…]+(?:[{_SPACES}]?[»”\"’)\]])*(?=\s|\Z)|\n")
 _SENTENCE_START = re.compile(rf"[{_SPACES}]*[«“\"(\[—–-]*[{_SPACES}]*(.)?", re.DOTALL)
@@ -107,6 +118,14 @@ _ABBREVIATIONS = frozenset([
     "janv", "lt", "m", "me", "mgr", "mlle", "mlles", "mm", "mme", "mmes", "no", "nov", "oct", "p", "pp",
     "pr", "réf", "sept", "st", "ste", "tél", "vol", "éd",
 ])  # fmt: skip
+
+
+class Word(NamedTuple):
+    """One word of a text, wherever it stands: each is made once and shared."""
+
+    exact: str  # lower case, accents and ligatures folded, without apostrophe
+    stem: str  # `exact` without its plural, feminine or commonest verb ending
+    stop: bool
 
 
 class Token(NamedTuple):
@@ -131,19 +150,31 @@ def tokenize(text: str) -> list[Token]:
         surface = text[start:end]
         word = _remembered(surface) if end - start <= MAX_WORD else _analysed(surface)
         if word is not None:
-            begin, length, exact, stemmed, stop = word
+            begin, length, (exact, stemmed, stop) = word
             start += begin
             end = start + length
             tokens.append(_new(Token, (text[start:end], exact, stemmed, start, end, stop)))
     return tokens
 
 
+def words(text: str) -> list[Word]:
+    """The words of `tokenize` without their places, for a fifth of the price: no token has to be made."""
+    found = _WORD.findall(text)
+    if "_" in text or max(map(len, found), default=0) > MAX_WORD:
+        return [Word(token.exact, token.stem, token.stop) for token in tokenize(text)]
+    return [analysed[2] for analysed in map(_remembered, found) if analysed]
+
+
 def fold(word: str) -> str:
     """A word in lower case without accents, ligatures and apostrophes: « L’Œuvre » gives « loeuvre »."""
     if word.isascii():
         return word.lower().replace("'", "").replace("`", "")
-    lowered = unicodedata.normalize("NFKD", _APOSTROPHE.sub("", word)).lower().translate(_FOLDED)
-    return "".join(char for char in lowered if not unicodedata.combining(char))
+    lowered = unicodedata.normalize("NFKD", _APOSTROPHE.sub("", word)).lower()
+    for letter, folded in _FOLDED.items():  # of a whole text, a tenth of the price of `translate`
+        lowered = lowered.replace(letter, folded)
+    if _BEYOND_ACCENTS.search(lowered):
+        return "".join(char for char in lowered if not unicodedata.combining(char))
+    return _ACCENTS.sub("", lowered)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -153,8 +184,9 @@ def stem(word: str) -> str:
     if len(stemmed) < _SHORTEST_STEMMED or not stemmed.isalpha():
         return stemmed
     stemmed = IRREGULAR.get(stemmed) or IRREGULAR.get(stemmed.removesuffix("s"), stemmed)
-    for pattern, replacement in _STEM_RULES:
-        stemmed = pattern.sub(replacement, stemmed)
+    for endings, pattern, replacement in _STEM_RULES:
+        if stemmed.endswith(endings):
+            stemmed = pattern.sub(replacement, stemmed)
     return stemmed
 
 
@@ -172,14 +204,14 @@ def sentences(text: str) -> list[tuple[int, int]]:
     return [(begin, end) for begin, end in found if begin < end]
 
 
-def _analysed(surface: str) -> tuple[int, int, str, str, bool] | None:
-    """Of a match of _WORD: offset and length of its word, exact form, stem, whether it is a stop word."""
+def _analysed(surface: str) -> tuple[int, int, Word] | None:
+    """Of a match of _WORD: offset and length of its word, and that word; None where it holds none."""
     begin, end = _without_elision(surface)
     word = surface[begin : min(end, begin + MAX_WORD)]
     exact = fold(word)
     if not exact.isalnum():
         exact = _GROUPING.sub("", exact) if exact[:1].isdigit() else "".join(filter(str.isalnum, exact))
-    return (begin, end - begin, exact, stem(exact), word.lower() in STOP_WORDS) if exact else None
+    return (begin, end - begin, Word(exact, stem(exact), word.lower() in STOP_WORDS)) if exact else None
 
 
 _remembered = lru_cache(maxsize=1 << 16)(_analysed)

@@ -1,5 +1,6 @@
 """Words, stems and sentences of French text."""
 
+import re
 import unicodedata
 from itertools import pairwise
 from pathlib import Path
@@ -8,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.tokens import MAX_WORD, STOP_WORDS, fold, sentences, stem, tokenize
+from pipeline import tokens
+from pipeline.tokens import IRREGULAR, MAX_WORD, STEM_RULES, STOP_WORDS, fold, sentences, stem, tokenize
 
 FORMS = [
     line
@@ -100,6 +102,29 @@ def test_a_word_without_end_gives_a_bounded_term():
 
 def test_a_number_without_end_is_one_token():
     assert len(tokenize("1" * 1_000_000)) == 1
+
+
+@given(FRENCH)
+@example("10_000 a_b")
+@example("a" * 100 + " b")
+def test_words_are_the_tokens_without_their_places(text):
+    expected = [(token.exact, token.stem, token.stop) for token in tokenize(text)]
+
+    assert tokens.words(text) == expected
+
+
+def test_a_stem_is_what_the_rules_make_one_after_another():
+    """No rule is passed over for a word that it would change."""
+    endings = "aux eaux eux oux s trice eur euse eure aise oise ee ue e er ir ent iqu iv euv ive tt nne lles"
+    starts = ("", "b", "tu", "cri", "chant", "regard", "annonc", "tournay")
+    words = [start + ending for start in starts for ending in endings.split()]
+    words = [word for word in words if len(word) > 2 and word not in IRREGULAR]
+
+    expected = list(words)
+    for pattern, replacement in STEM_RULES:
+        expected = [re.sub(pattern, replacement, word) for word in expected]
+
+    assert list(map(stem, words)) == expected
 
 
 def forms_joined():

@@ -21,7 +21,7 @@ from pipeline import query as q
 from pipeline.model import Document
 from pipeline.reading.dates import PARIS, paris_day
 from pipeline.search import FACETS, Filters
-from pipeline.tokens import fold, tokenize
+from pipeline.tokens import fold, words
 
 VERSION: Final = "1"  # to be raised with every change of the fields below or of what `tokens` yields
 
@@ -92,9 +92,9 @@ def row(document: Document) -> Row:
 def _texts(document: Document) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for field in BOOSTS:
-        tokens = tokenize(getattr(document, field))
-        values[field] = " ".join(_STOP if token.stop else token.stem for token in tokens)
-        values[f"{field}_exact"] = " ".join(token.exact for token in tokens)
+        said = words(getattr(document, field))
+        values[field] = " ".join([_STOP if word.stop else word.stem for word in said])
+        values[f"{field}_exact"] = " ".join([word.exact for word in said])
     return values
 
 

@@ -5,12 +5,14 @@ Does not learn, does not guess a language, and reads no rules from files (`ruleb
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple
 
 from pipeline.model import Hit, Tag
+from pipeline.tokens import words
 from pipeline.topics.rules import Evidence, Group, Rule, Veto, written
 from pipeline.topics.terms import Field, Index, Place, Term, Unit, first_said, parse
 
@@ -27,11 +29,23 @@ class Tagger:
     def tag(self, title: str, lead: str, text: str, *, language: str = "fr") -> tuple[Tag, ...]:
         """The article's topics, in the order of the rules. The points of a tag's hits add up to its score."""
         rules = [rule for rule in self._rules if language in rule.languages or language == _UNKNOWN]
-        if not rules:
+        if rules:
+            possible = self._index.may_hold(chain(words(title), words(lead), words(text)))
+            rules = [rule for rule in rules if _is_possible(rule, possible)]
+        if not rules:  # as for most articles: then it need not be known where their words stand
             return ()
         reading = _Reading({"title": title, "lead": lead, "text": text}, self._index)
         tags = (_judge(rule, reading) for rule in rules)
         return tuple(tag for tag in tags if tag)
+
+
+def _is_possible(rule: Rule, terms: AbstractSet[Term]) -> bool:
+    """Whether an article that holds at most these terms could carry the rule's topic."""
+    return all(_any_of(group, terms) for group in rule.all) and any(_any_of(one, terms) for one in rule.any)
+
+
+def _any_of(group: Group | Evidence, terms: AbstractSet[Term]) -> bool:
+    return any((term, group.exact) in terms for term in written(group))
 
 
 def _terms_of(rules: Iterable[Rule]) -> set[Term]:

@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Literal, NamedTuple
 
 from pipeline.tokens import Token, sentences, tokenize
+from pipeline.tokens import Word as Said
 
 PREFIX_AT_LEAST = 4  # letters before a *: « mal* » would be Mali, malin and malade
 QUOTED_AT_MOST = 400  # characters of a sentence that a hit quotes
@@ -113,6 +114,21 @@ class Index:
             elif kind == "surface":
                 kind, key = "exact", next(token.exact for token in tokenize(term[0]) if not token.stop)
             self._terms[kind][key].append((term, words))
+
+    def may_hold(self, words: Iterable[Said]) -> set[Term]:
+        """The terms whose first word is among these: no others can stand in a text of them."""
+        said = set(words)
+        keys = {
+            "stem": {word.stem for word in said},
+            "exact": {word.exact for word in said},
+            "prefix": {word.exact[:PREFIX_AT_LEAST] for word in said},
+        }
+        return {
+            term
+            for kind, terms in self._terms.items()
+            for key in terms.keys() & keys[kind]
+            for term, _ in terms[key]
+        }
 
     def find(self, fields: Iterable[Field]) -> dict[Term, list[Place]]:
         """Where each term stands, in the order of the fields."""
