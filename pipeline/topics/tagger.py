@@ -39,13 +39,16 @@ class Tagger:
         return tuple(tag for tag in tags if tag)
 
 
-def _is_possible(rule: Rule, terms: AbstractSet[Term]) -> bool:
+def _is_possible(rule: Rule, held: AbstractSet[Term]) -> bool:
     """Whether an article that holds at most these terms could carry the rule's topic."""
-    return all(_any_of(group, terms) for group in rule.all) and any(_any_of(one, terms) for one in rule.any)
 
+    def holds(terms: Iterable[str], group: Group | Evidence) -> bool:
+        return any((term, group.exact) in held for term in terms)
 
-def _any_of(group: Group | Evidence, terms: AbstractSet[Term]) -> bool:
-    return any((term, group.exact) in terms for term in written(group))
+    return all(holds(group.terms, group) for group in rule.all) and any(
+        holds(one.terms, one) or (one.near and all(holds(terms, one) for terms in one.near))
+        for one in rule.any
+    )
 
 
 def _terms_of(rules: Iterable[Rule]) -> set[Term]:

@@ -28,6 +28,11 @@ class Word(NamedTuple):
     value: str
     capital: bool  # only words with a capital
 
+    @property
+    def key(self) -> str:
+        """Its value, or of a beginning as much as all words have that begin so."""
+        return self.value[:PREFIX_AT_LEAST] if self.kind == "prefix" else self.value
+
     def matches(self, token: Token) -> bool:
         if self.capital and not token.surface[0].isupper():
             return False
@@ -108,17 +113,15 @@ class Index:
         }  # fmt: skip
         for term in terms:
             words = parse(*term)
-            kind, key = words[0].kind, words[0].value
-            if kind == "prefix":
-                key = key[:PREFIX_AT_LEAST]
-            elif kind == "surface":
+            kind, key = words[0].kind, words[0].key
+            if kind == "surface":
                 kind, key = "exact", next(token.exact for token in tokenize(term[0]) if not token.stop)
             self._terms[kind][key].append((term, words))
 
     def may_hold(self, words: Iterable[Said]) -> set[Term]:
-        """The terms whose first word is among these: no others can stand in a text of them."""
+        """The terms whose words are all among these: no others can stand in a text of them."""
         said = set(words)
-        keys = {
+        known = {
             "stem": {word.stem for word in said},
             "exact": {word.exact for word in said},
             "prefix": {word.exact[:PREFIX_AT_LEAST] for word in said},
@@ -126,8 +129,9 @@ class Index:
         return {
             term
             for kind, terms in self._terms.items()
-            for key in terms.keys() & keys[kind]
-            for term, _ in terms[key]
+            for key in terms.keys() & known[kind]
+            for term, asked in terms[key]
+            if all(word.key in known.get(word.kind, (word.key,)) for word in asked)
         }
 
     def find(self, fields: Iterable[Field]) -> dict[Term, list[Place]]:
