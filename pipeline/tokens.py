@@ -104,6 +104,7 @@ _WORD = re.compile(
 _APOSTROPHE = re.compile(rf"[{_APOSTROPHES}]")
 # 10 000 and 10.000 are 10000; 49.3 stays
 _GROUPING = re.compile(rf"[{_SPACES}]|(?<!^0)\.(?=\d{{3}}(?:\.|$))")
+_JOINED = re.compile(r"\d_\d")
 _FOLDED = {"œ": "oe", "æ": "ae", "ß": "ss", "ø": "o", "ł": "l", "đ": "d", "ı": "i", "\u00ad": ""}
 
 _ACCENTS = re.compile("[\u0300-\u034e\u0350-\u036f]+")
@@ -159,10 +160,11 @@ def tokenize(text: str) -> list[Token]:
 
 def words(text: str) -> list[Word]:
     """The words of `tokenize` without their places, for a fifth of the price: no token has to be made."""
-    found = _WORD.findall(text)
-    if "_" in text or max(map(len, found), default=0) > MAX_WORD:
+    if _JOINED.search(text):  # the one place where the blank would change a word
         return [Word(token.exact, token.stem, token.stop) for token in tokenize(text)]
-    return [analysed[2] for analysed in map(_remembered, found) if analysed]
+    found = _WORD.findall(text.replace("_", " "))
+    analysed = map(_remembered if max(map(len, found), default=0) <= MAX_WORD else _analysed, found)
+    return [one[2] for one in analysed if one]
 
 
 def fold(word: str) -> str:
@@ -206,7 +208,7 @@ def sentences(text: str) -> list[tuple[int, int]]:
 
 def _analysed(surface: str) -> tuple[int, int, Word] | None:
     """Of a match of _WORD: offset and length of its word, and that word; None where it holds none."""
-    begin, end = _without_elision(surface)
+    begin, end = _without_elision(surface) if _APOSTROPHE.search(surface) else (0, len(surface))
     word = surface[begin : min(end, begin + MAX_WORD)]
     exact = fold(word)
     if not exact.isalnum():

@@ -91,17 +91,18 @@ def _due(runtime: Runtime, run: str, urls: Sequence[str]) -> list[FeedRow]:
 
 def _poll_host(runtime: Runtime, run: str, rows: list[FeedRow], shift: Shift) -> None:
     """Poll the host's feeds one after another, until the time is over or another worker takes the host."""
-    for row in rows:
-        if shift.over():
-            return
-        try:
-            with turns(runtime, shift) as mine:
-                mine.hold(row.host)
-                for current in _due(runtime, run, [row.url]):  # none: another worker of the run was faster
-                    _poll_around(runtime, run, mine, current)
-        except (Busy, LeaseLost, Conflict) as error:
-            log.info("host left to another worker", extra={"run": run, "feed": row.url, "why": str(error)})
-            return
+    host = rows[0].host
+    try:
+        with turns(runtime, shift) as mine:
+            mine.hold(host)
+            # Again: another worker of the run may have been faster. From here on nobody else asks the host.
+            for row in _due(runtime, run, [row.url for row in rows]):
+                if shift.over():
+                    return
+                mine.hold(host)  # the last feed's redirects may have led elsewhere
+                _poll_around(runtime, run, mine, row)
+    except (Busy, LeaseLost, Conflict) as error:
+        log.info("host left to another worker", extra={"run": run, "host": host, "why": str(error)})
 
 
 def _poll_around(runtime: Runtime, run: str, mine: Turns, row: FeedRow) -> None:
