@@ -83,9 +83,10 @@ def _measure(plan: Plan, shop: Workshop) -> Report:
     report = Report(meter.machine() | shown)
     shelf = pages.shelve(found, shop.folder / "pages")
     feeds = pages.shelve_feeds(pages.feeds(), shop.folder / "feeds")
-    with serving.served(shop.folder, shelf, feeds) as port:
+    warm = pages.warm()
+    with serving.served(shop.folder, feeds, shelf, pages.shelve(warm, shop.folder / "warm")) as port:
         if "pages" in plan.parts:
-            _measure_pages(plan, shop, report, Setting(shop, found, shelf, port, plan.environments))
+            _measure_pages(plan, shop, report, Setting(shop, found, warm, shelf, port, plan.environments))
         if "polls" in plan.parts:
             _measure_polls(plan, shop, report, feeds, port)
     if "library" in plan.parts:
@@ -103,10 +104,7 @@ def _measure_pages(plan: Plan, shop: Workshop, report: Report, setting: Setting)
 
 
 def _measure_polls(plan: Plan, shop: Workshop, report: Report, feeds: Path, port: int) -> None:
-    paths = [
-        f"/{kind}-{number}.xml" for number in range(len(list(feeds.iterdir()))) for kind in polling.KINDS
-    ]
-    config = serving.write_config(shop.folder / "feeds-config", port, pages.dealt(paths))
+    config = serving.write_config(shop.folder / "feeds-config", port, polling.catalogue(feeds))
     with progress("polling feeds"):
         polls = polling.run(shop.folder, shop.library("polls"), config, port, feeds, plan.polls)
     report.add(*findings.of_polls(polls))
@@ -114,7 +112,7 @@ def _measure_polls(plan: Plan, shop: Workshop, report: Report, feeds: Path, port
 
 
 def _measure_library(plan: Plan, shop: Workshop, report: Report) -> None:
-    config = serving.write_config(shop.folder / "library-config", 80, [])
+    config = serving.write_config(shop.folder / "library-config", 80, {})
     sizes = (plan.few, plan.many)
     libraries = [shop.library(f"library_{size}") for size in sizes]
     for size, library in zip(sizes, libraries, strict=True):

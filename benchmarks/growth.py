@@ -93,6 +93,7 @@ def _candidates(runtime: Runtime, newcomers: int) -> float:
         ids = articles.all_ids(tx, after=articles.count(tx) - newcomers, limit=newcomers)
         found = 0
         for id_ in ids:
-            bands = fingerprints.bands(fingerprints.shingles(articles.text(tx, id_).article.text))
+            [document], _ = articles.documents(tx, [id_], runtime.catalogue)
+            bands = fingerprints.bands(fingerprints.shingles(document.text))
             found += sum(1 for _ in articles.candidates(tx, id_, bands, within=WITHIN))
     return found / len(ids)

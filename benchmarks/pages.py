@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,6 +18,8 @@ PAGES = "06-pages-fr-raw-meta"
 FEEDS = "12-feeds-fr-2025/feeds"
 GOLD = ("01-pages-fr-jsonld-gold", "02-pages-scraper-gold")
 HOSTS = 20
+WARM_HOST = "echauffement.localhost"
+FEED = "/feed.xml"  # of each host: its pages
 _JSON_LD = re.compile(rb"<script[^>]*application/ld\+json[^>]*>.*?</script>", re.DOTALL | re.IGNORECASE)
 
 
@@ -47,6 +49,13 @@ def load(limit: int) -> tuple[str, list[Page]]:
     folder = corpus()
     found = _real(folder / PAGES) if folder else _invented()
     return f"{PAGES}" if folder else "the sample newsroom", found[:limit]
+
+
+def warm() -> list[Page]:
+    """Other pages, to be read before the clock starts: those of the newsroom, unless they are measured."""
+    return (
+        [replace(page, path=f"/warm{page.path}", host=WARM_HOST) for page in _invented()] if corpus() else []
+    )
 
 
 def gold() -> list[Page]:
@@ -86,9 +95,9 @@ def shelve_feeds(bodies: list[bytes], folder: Path) -> Path:
     return folder
 
 
-def dealt(paths: list[str]) -> list[list[str]]:
-    """The paths of feeds, spread over the hosts."""
-    return [dealt for number in range(HOSTS) if (dealt := paths[number::HOSTS])]
+def hosts() -> list[str]:
+    """All hosts."""
+    return [*map(host, range(HOSTS)), WARM_HOST]
 
 
 def _real(folder: Path) -> list[Page]:

@@ -7,6 +7,7 @@ twice: at the address where the server says "not modified", and at one where it 
 import json
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from benchmarks import children, workshop
 from benchmarks.meter import Others, measured, server
+from benchmarks.pages import host
 from benchmarks.workshop import Library
 from pipeline import steps
 from pipeline.reading import FEED_CAP
@@ -34,6 +36,14 @@ class Polls:
     feedparser: float
     alone: dict[str, float]
     stored: dict[str, float]
+
+
+def catalogue(feeds: Path) -> dict[str, list[str]]:
+    """By host the paths of its feeds: three feeds a host, as in the shipped catalogue."""
+    found = defaultdict[str, list[str]](list)
+    for number in range(len(list(feeds.iterdir()))):
+        found[host(number // 3)] += [f"/{kind}-{number}.xml" for kind in KINDS]
+    return dict(found)
 
 
 def run(  # noqa: PLR0917  where, what and how often

@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks import children, line, peers, serving
 from benchmarks.children import Child, Failed
 from benchmarks.line import Passage
-from benchmarks.pages import Page
+from benchmarks.pages import FEED, Page
 from benchmarks.peers import PEERS, Absent
 from benchmarks.pool import Pool
 from benchmarks.quality import f1
@@ -64,6 +64,7 @@ class Setting:
 
     shop: Workshop
     pages: list[Page]
+    warm: list[Page]  # that go through the line before the clock starts
     shelf: Path
     port: int
     environments: Path | None  # the folder of the peers' environments; None leaves them out
@@ -72,8 +73,8 @@ class Setting:
 def measure(setting: Setting, times: int) -> Rounds:
     """So many rounds."""
     found = Rounds(len(setting.pages))
-    hosts = {page.host for page in setting.pages}
-    config = serving.write_config(setting.shop.folder / "config", setting.port, [["/feed.xml"]] * len(hosts))
+    catalogue = {page.host: [FEED] for page in (*setting.pages, *setting.warm)}
+    config = serving.write_config(setting.shop.folder / "config", setting.port, catalogue)
     with contextlib.ExitStack() as stack:
         readers = dict(_readers(setting, stack, found.absent))
         with progress("pages, read alone and in the line", times * (len(readers) + 4)) as advance:

@@ -1,8 +1,8 @@
 """A server of pages and feeds on loopback, in a process of its own so that its cost is not Veille's.
 
-`python -m benchmarks.serving SHELF FEEDS` serves the shelf of pages and the folder of feeds, and says its
-port. Any host shows the same. Of each host, /feed.xml lists that host's pages; /feed-N.xml is the N-th feed
-of the folder, answered with "not modified" to whom knows it; /same-N.xml is that feed without validators.
+`python -m benchmarks.serving FEEDS SHELF…` serves a folder of feeds and shelves of pages, and says its port.
+Of each host, /feed.xml lists that host's pages, which any host shows; /feed-N.xml is the N-th feed of the
+folder, answered with "not modified" to whom knows it; /same-N.xml is that feed without validators.
 """
 
 import contextlib
@@ -10,39 +10,39 @@ import gzip
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from benchmarks import children
-from benchmarks.pages import host
+from benchmarks.pages import FEED
 
 Answer = tuple[str, bytes, str]  # type, gzipped body, ETag
 
 
 @contextlib.contextmanager
-def served(scratch: Path, shelf: Path, feeds: Path) -> Iterator[int]:
+def served(scratch: Path, feeds: Path, *shelves: Path) -> Iterator[int]:
     """The port of a server."""
-    with children.started(scratch, "-m", "benchmarks.serving", shelf, feeds) as child:
+    with children.started(scratch, "-m", "benchmarks.serving", feeds, *shelves) as child:
         yield int(child.ask())
 
 
-def write_config(folder: Path, port: int, feeds: list[list[str]]) -> Path:
-    """A catalogue of hosts, each with feeds at these paths, and the shipped topics; returns the folder."""
+def write_config(folder: Path, port: int, feeds: Mapping[str, Sequence[str]]) -> Path:
+    """A catalogue of hosts with the paths of their feeds, and the shipped topics; returns the folder."""
     from pipeline.settings import ROOT
 
     publishers = [
         {
-            "id": f"presse-{number}",
-            "name": f"Presse {number}",
+            "id": name.partition(".")[0],
+            "name": name.partition(".")[0],
             "family": "",
             "country": "FR",
-            "domains": [host(number)],
-            "feeds": [{"url": f"http://{host(number)}:{port}{path}"} for path in paths],
+            "domains": [name],
+            "feeds": [{"url": f"http://{name}:{port}{path}"} for path in paths],
         }
-        for number, paths in enumerate(feeds)
+        for name, paths in feeds.items()
     ]
     folder.mkdir(parents=True)
     (folder / "sources.yaml").write_text(json.dumps({"publishers": publishers}))  # JSON is YAML
@@ -50,15 +50,15 @@ def write_config(folder: Path, port: int, feeds: list[list[str]]) -> Path:
     return folder
 
 
-def _answers(shelf: Path, feeds: Path, port: int) -> dict[tuple[str, str], Answer]:
+def _answers(feeds: Path, shelves: Sequence[Path], port: int) -> dict[tuple[str, str], Answer]:
     """What is answered, by host (empty: any) and path."""
-    rows = json.loads((shelf / "pages.json").read_text())
-    found = {
-        ("", row["path"]): ("text/html", (shelf / f"{number}.html.gz").read_bytes(), "")
-        for number, row in enumerate(rows)
-    }
-    for name in {row["host"] for row in rows}:
-        found[name, "/feed.xml"] = _feed([row for row in rows if row["host"] == name], port)
+    found: dict[tuple[str, str], Answer] = {}
+    for shelf in shelves:
+        rows = json.loads((shelf / "pages.json").read_text())
+        for number, row in enumerate(rows):
+            found["", row["path"]] = ("text/html", (shelf / f"{number}.html.gz").read_bytes(), "")
+        for name in {row["host"] for row in rows}:
+            found[name, FEED] = _feed([row for row in rows if row["host"] == name], port)
     for number, file in enumerate(sorted(feeds.iterdir())):
         kind, body, tag = _tagged(file.read_bytes())
         found["", f"/feed-{number}.xml"] = (kind, body, tag)
@@ -121,8 +121,9 @@ class _Server(ThreadingHTTPServer):
 
 def main() -> None:
     """Serve until whoever started this ends it."""
+    feeds, *shelves = map(Path, sys.argv[1:])
     server = _Server(("127.0.0.1", 0), _Handler)
-    _Handler.answers = _answers(Path(sys.argv[1]), Path(sys.argv[2]), server.server_address[1])
+    _Handler.answers = _answers(feeds, shelves, server.server_address[1])
     print(server.server_address[1], flush=True)  # noqa: T201  the answer
     server.serve_forever()
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.pages import hosts
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
 from pipeline.store.embedded import Embedded
@@ -42,14 +43,12 @@ class Library:
 
     def runtime(self, config: Path, port: int = 80, workers: int = 1) -> Runtime:
         """The library's parts. Hosts of ours are asked without a gap, at `port`."""
-        from benchmarks.pages import HOSTS, host
-
         settings = Settings(
             home=self.home,
             config=config,
             archive=self.home / "archive",
             database_url=self.database_url,
-            allow_hosts=frozenset((host(number), port) for number in range(HOSTS)),
+            allow_hosts=frozenset((name, port) for name in hosts()),
             host_gap_seconds=0.0,
         )
         return Runtime(settings, workers=workers)
