@@ -9,7 +9,7 @@ and an article copies the smallest of its direct matches.
 import contextlib
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, timedelta
 
 from pipeline import fingerprints, urls
@@ -44,28 +44,28 @@ def work(runtime: Runtime, run: str, token: int, rows: Sequence[EntryRow]) -> No
 
 def _settle(runtime: Runtime, tx: Transaction, row: EntryRow) -> set[int]:
     """Give the entry its article, refresh that one, send the entry on; returns the documents that changed."""
-    article, orphans = _identify(runtime, tx, row)
-    dirty = {article} | orphans | _refresh(runtime, tx, article, orphans)
+    keys = _keys(runtime, tx, row)
+    known = articles.known_by(tx, keys)  # its own, if it has one: the entry's URL never changes
+    if known:
+        article, orphans = _join(tx, row, keys, known)
+    else:
+        article, orphans = articles.create(tx, keys, row), set()
+    dirty = {article} | orphans | _refresh(runtime, tx, article, orphans, new=not known)
     entries.move(tx, row.id, Stage.TAG, due_at=runtime.now())
     return dirty
 
 
-def _identify(runtime: Runtime, tx: Transaction, row: EntryRow) -> tuple[int, set[int]]:
-    """The article to which the entry's keys lead, made or merged where need be.
+def _join(
+    tx: Transaction, row: EntryRow, keys: Collection[Key], known: Collection[int]
+) -> tuple[int, set[int]]:
+    """Let the entry belong to the earliest of the articles to which its keys lead; they are one.
 
     Also returns the articles that have to look for their original again, and those merged away.
     """
-    keys = _keys(runtime, tx, row)
-    known = set(articles.known_by(tx, keys))  # its own, if it has one: the entry's URL never changes
-    if known:
-        article = min(known)
-    else:
-        article = articles.create(
-            tx, publisher=row.publisher, url=row.canonical_url, first_seen=row.discovered_at
-        )
+    article, *later = sorted(known)
     orphans: set[int] = set()
-    for later in sorted(known - {article}):
-        orphans |= articles.merge(tx, later, into=article) | {later}
+    for other in later:
+        orphans |= articles.merge(tx, other, into=article) | {other}
     articles.give_keys(tx, article, keys)
     articles.link(tx, row.id, article)
     return article, orphans - {article}
@@ -121,7 +121,7 @@ def _names_one(guid: str) -> bool:
     return len(guid) <= GUID_AT_MOST and bool(re.search(r"\d{4}", guid)) and not FEED_ADDRESS.search(guid)
 
 
-def _refresh(runtime: Runtime, tx: Transaction, article: int, orphans: set[int]) -> set[int]:
+def _refresh(runtime: Runtime, tx: Transaction, article: int, orphans: set[int], *, new: bool) -> set[int]:
     """Let the right entry speak for the article and compare its text.
 
     Also where the text is the one that spoke before: others may have been compared with a later one, of an
@@ -140,21 +140,27 @@ def _refresh(runtime: Runtime, tx: Transaction, article: int, orphans: set[int])
         indexed=indexed,
         first_seen=min(member.discovered_at for member in members),
     )
-    articles.settle_outcomes(tx, article)
-    _compare(tx, article, latest, indexed=indexed)
-    return articles.point(tx, article, orphans)
+    if any(member.stage == Stage.DONE for member in members):
+        articles.settle_outcomes(tx, article)
+    shares = _compare(tx, article, latest, indexed=indexed, new=new)
+    return articles.point(tx, article, orphans) if shares or not new else set()
 
 
-def _compare(tx: Transaction, article: int, latest: RevisionRow, *, indexed: bool) -> None:
-    """Write what the article is compared by, and its edges to all articles that share text with it."""
+def _compare(tx: Transaction, article: int, latest: RevisionRow, *, indexed: bool, new: bool) -> bool:
+    """Write what the article is compared by, and its edges to all articles that share text with it.
+
+    Returns whether there are any. Of a `new` article nothing was written before.
+    """
     title = latest.article.title
     own = fingerprints.shingles(latest.article.text) if indexed else frozenset()
     bands = fingerprints.bands(own)
-    articles.set_fingerprint(tx, article, title=title, shingles=fingerprints.packed(own), bands=bands)
+    packed = fingerprints.packed(own)
+    articles.set_fingerprint(tx, article, title=title, shingles=packed, bands=bands, new=new)
     found = {}
     for other, its_title, its_shingles in articles.candidates(tx, article, bands, within=WITHIN):
         same = fingerprints.one_title(title, its_title)
         comparison = fingerprints.verify(own, fingerprints.unpacked(its_shingles), one_title=same)
         if comparison.relation != "none":
             found[other] = comparison
-    articles.set_copies(tx, article, found)
+    articles.set_copies(tx, article, found, new=new)
+    return bool(found)

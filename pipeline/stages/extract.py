@@ -43,8 +43,10 @@ class Reading:
 
 def work(runtime: Runtime, run: str, token: int, rows: Sequence[EntryRow]) -> None:
     """Read these entries' pages and write their revisions."""
+    with runtime.store.transaction("read") as tx:
+        known = [(_page(tx, row), entries.claims(tx, row.id)) for row in rows]
     with ThreadPoolExecutor(runtime.workers.count, thread_name_prefix="extract") as pool:
-        readings = list(pool.map(lambda row: _read(runtime, row), rows))
+        readings = list(pool.map(lambda row, said: _read(runtime, row, *said), rows, known))
     with runtime.store.transaction("extract") as tx:
         held = entries.held(tx, [row.id for row in rows], token=token)
         for reading_ in readings:
@@ -63,11 +65,12 @@ def work(runtime: Runtime, run: str, token: int, rows: Sequence[EntryRow]) -> No
         )
 
 
-def _read(runtime: Runtime, entry: EntryRow) -> Reading:
+def _page(tx: Transaction, entry: EntryRow) -> PageRow:
     assert entry.page_id is not None
-    with runtime.store.transaction("read") as tx:
-        page = entries.page(tx, entry.page_id)
-        claims = entries.claims(tx, entry.id)
+    return entries.page(tx, entry.page_id)
+
+
+def _read(runtime: Runtime, entry: EntryRow, page: PageRow, claims: Claims) -> Reading:
     if page.pointer is None or not page.came:
         return _from_claims(page, entry, claims, PageFate(page.fate), page.reason)
     try:
@@ -140,7 +143,7 @@ def _nothing_new(runtime: Runtime, tx: Transaction, done: Reading, latest: Revis
         return
     entries.set_page_outcome(tx, done.page.id, Outcome.UNCHANGED)
     unchanged = entry.unchanged + 1
-    due_at = next_reading(runtime, tx, entry, unchanged)
+    due_at = next_reading(runtime, tx, entry, latest, unchanged)
     entries.end_reading(tx, entry.id, due_at=due_at, unchanged=unchanged)
 
 

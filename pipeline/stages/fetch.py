@@ -115,8 +115,7 @@ def _work_host(runtime: Runtime, run: str, mine: Turns, host: str, shift: Shift)
 
 def _fetch(runtime: Runtime, run: str, mine: Turns, entry: EntryRow) -> None:
     """Ask for one page and write what came of it."""
-    with runtime.store.transaction("validators") as tx:
-        etag, last_modified = entries.validators(tx, entry.id)
+    etag, last_modified = _validators(runtime, entry)
     try:
         fetched = runtime.fetcher.follow(
             entry.url, cap=PAGE_CAP, admit=mine.admit, etag=etag, last_modified=last_modified
@@ -134,11 +133,11 @@ def _fetch(runtime: Runtime, run: str, mine: Turns, entry: EntryRow) -> None:
         _write(runtime, run, mine, entry, _ending(error), None)
         return
     failpoints.reach("after_fetch")
-    mine.done()
     ending = judge(fetched, asked_before=bool(etag or last_modified) and not fetched.hops)
     if ending:
         _write(runtime, run, mine, entry, ending, fetched)
         return
+    mine.done()
     retry_after = fetched.response.retry_after
     cut = fetched.response.truncated
     ending = Ending(PageFate.NOT_FETCHED, "the page was cut off on its way" if cut else fetched.response.said)
@@ -146,6 +145,13 @@ def _fetch(runtime: Runtime, run: str, mine: Turns, entry: EntryRow) -> None:
         mine.pause(retry_after)
         _postpone(runtime, mine, retry_after, ending.reason)
     _try_again(runtime, run, mine, entry, ending, fetched, retry_after=retry_after)
+
+
+def _validators(runtime: Runtime, entry: EntryRow) -> tuple[str, str]:
+    if not entry.revision:  # nothing was read: most pages are new
+        return "", ""
+    with runtime.store.transaction("validators") as tx:
+        return entries.validators(tx, entry.id)
 
 
 def judge(fetched: Fetched, *, asked_before: bool) -> Ending | None:  # noqa: PLR0911  a table, read from top to bottom
@@ -242,6 +248,7 @@ def _write(  # noqa: PLR0917  what was asked, and what came of it
     etag, last_modified = fetched.validators if fetched else ("", "")
     pointer = _keep(runtime, fetched) if fetched else None
     with runtime.store.transaction("fetch") as tx:
+        mine.note_answer(tx)
         if not entries.held(tx, [entry.id], token=mine.token):
             return
         page = entries.add_page(
@@ -297,5 +304,6 @@ def _keep_text(runtime: Runtime, tx: Transaction, entry: EntryRow, page: int, en
     entries.set_page_outcome(tx, page, Outcome.UNCHANGED)
     unchanged = entry.unchanged + 1
     end = ending.fate in (PageFate.GONE, PageFate.ADDRESS_REFUSED)
-    due_at = None if end else next_reading(runtime, tx, entry, unchanged)
+    latest = entries.latest_revision(tx, entry.id)
+    due_at = None if end else next_reading(runtime, tx, entry, latest, unchanged)
     entries.end_reading(tx, entry.id, due_at=due_at, unchanged=unchanged, page_id=page)

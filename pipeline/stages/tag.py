@@ -29,14 +29,8 @@ def work(runtime: Runtime, run: str, token: int, rows: Sequence[EntryRow]) -> No
 
 
 def _tag(runtime: Runtime, tx: Transaction, row: EntryRow) -> set[int]:
-    article = entries.article_of(tx, row.id)
-    revision = articles.text(tx, article)
-    text = revision.article
-    found = (
-        runtime.tagger.tag(text.title, text.lead, text.text, language=text.language)
-        if articles.is_indexed(tx, article)
-        else ()
-    )
+    article, indexed, text = articles.text(tx, row.id)
+    found = runtime.tagger.tag(text.title, text.lead, text.text, language=text.language) if indexed else ()
     changed = articles.set_tags(tx, article, found)
     _finish(runtime, tx, row, article)
     return {article} if changed else set()
@@ -45,7 +39,7 @@ def _tag(runtime: Runtime, tx: Transaction, row: EntryRow) -> set[int]:
 def _finish(runtime: Runtime, tx: Transaction, row: EntryRow, article: int) -> None:
     latest = entries.latest_revision(tx, row.id)
     assert latest is not None
-    due_at = next_reading(runtime, tx, row, 0) if latest.page_id is not None else None
+    due_at = next_reading(runtime, tx, row, latest, 0) if latest.page_id is not None else None
     entries.end_reading(tx, row.id, due_at=due_at, outcome=Outcome.NEW)
     outcomes = articles.settle_outcomes(tx, article)
     if latest.page_id is not None:

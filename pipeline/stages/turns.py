@@ -26,7 +26,7 @@ from pipeline.runtime import Runtime
 from pipeline.schedule import CRAWL_DELAY_AT_MOST, ROBOTS_FINAL_AFTER
 from pipeline.settings import Settings
 from pipeline.stages.shift import Shift
-from pipeline.store import hosts, leases
+from pipeline.store import Transaction, hosts, leases
 from pipeline.urls import host_of
 from pipeline.web import robots
 from pipeline.web.fetch import Fetcher
@@ -121,7 +121,12 @@ class Turns:
         """The answer is in: the gap to the next request counts from here."""
         if self._asking:
             with self._store.transaction("asked") as tx:
-                hosts.asked(tx, self.host, token=self.token, gap=self._gap())
+                self.note_answer(tx)
+
+    def note_answer(self, tx: Transaction) -> None:
+        """As `done`, together with what else is written of the answer."""
+        if self._asking:
+            hosts.asked(tx, self.host, token=self.token, gap=self._gap())
             self._asking = False
 
     def pause(self, seconds: float) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 import orjson
 
 from pipeline.catalogue import Catalogue
-from pipeline.model import Comparison, Document, Hit, Key, Outcome, Tag
+from pipeline.model import Article, Comparison, Document, Hit, Key, Outcome, Tag
 from pipeline.store import ARTICLES, LOCK_SPACE, Transaction
-from pipeline.store.entries import RevisionRow, revision_of
+from pipeline.store.entries import EntryRow, revision_of
 from pipeline.store.sql import load
 
 SQL = load("articles")
@@ -44,10 +44,15 @@ def known_by(tx: Transaction, keys: Collection[Key]) -> list[int]:
     return [row["article_id"] for row in tx.execute(SQL["known_by"], _columns(keys))]
 
 
-def create(tx: Transaction, *, publisher: str, url: str, first_seen: datetime) -> int:
-    """A new article with an id of its own."""
-    values = {"publisher": publisher, "url": url, "first_seen": first_seen}
-    row = tx.execute(SQL["create"], values).fetchone()
+def create(tx: Transaction, keys: Collection[Key], entry: EntryRow) -> int:
+    """A new article, with an id of its own, of this entry; the keys, of none so far, lead to it."""
+    values = {
+        "entry": entry.id,
+        "publisher": entry.publisher,
+        "url": entry.canonical_url,
+        "first_seen": entry.discovered_at,
+    }
+    row = tx.execute(SQL["create"], values | _columns(keys)).fetchone()
     assert row
     return int(row["id"])
 
@@ -112,28 +117,27 @@ def settle_outcomes(tx: Transaction, article: int) -> dict[int, Outcome]:
     return {row["id"]: Outcome(row["outcome"]) for row in rows}
 
 
-def is_indexed(tx: Transaction, article: int) -> bool:
-    """Whether the article belongs into the index, which one in another language does not."""
-    row = tx.execute(SQL["get"], {"article": article}).fetchone()
-    assert row
-    return bool(row["indexed"])
-
-
-def text(tx: Transaction, article: int) -> RevisionRow:
-    """The article's text: the latest revision of the entry that speaks for it."""
-    row = tx.execute(SQL["text"], {"article": article}).fetchone()
-    assert row, article
-    return revision_of(row)
+def text(tx: Transaction, entry_id: int) -> tuple[int, bool, Article]:
+    """The entry's article, whether it belongs into the index, which one in another language does not, and its
+    text: the latest revision of the entry that speaks for it.
+    """
+    row = tx.execute(SQL["text"], {"entry": entry_id}).fetchone()
+    assert row, entry_id
+    return int(row["article_id"]), bool(row["indexed"]), revision_of(row).article
 
 
 def set_fingerprint(
-    tx: Transaction, article: int, *, title: str, shingles: bytes, bands: Sequence[int]
+    tx: Transaction, article: int, *, title: str, shingles: bytes, bands: Sequence[int], new: bool
 ) -> None:
-    """The article is found by these bands and compared by the rest; without bands, by none."""
-    tx.execute(SQL["clear_fingerprint"], {"article": article})
+    """The article is found by these bands and compared by the rest; without bands, by none.
+
+    A `new` one was made in this transaction: there is nothing to be replaced.
+    """
+    if not new:
+        tx.execute(SQL["clear_fingerprint"], {"article": article})
     if bands:
-        tx.execute(SQL["add_fingerprint"], {"article": article, "title": title, "shingles": shingles})
-        tx.execute(SQL["add_bands"], {"article": article, "bands": list(bands)})
+        values = {"article": article, "title": title, "shingles": shingles, "bands": list(bands)}
+        tx.execute(SQL["add_fingerprint"], values)
 
 
 def candidates(
@@ -148,9 +152,12 @@ def candidates(
         yield row["article_id"], row["title"], row["shingles"]
 
 
-def set_copies(tx: Transaction, article: int, found: Mapping[int, Comparison]) -> None:
-    """The article shares text with these others, and with no more."""
-    tx.execute(SQL["clear_copies"], {"article": article})
+def set_copies(tx: Transaction, article: int, found: Mapping[int, Comparison], *, new: bool) -> None:
+    """The article shares text with these others, and with no more. `new` as for `set_fingerprint`."""
+    if not new:
+        tx.execute(SQL["clear_copies"], {"article": article})
+    if not found:
+        return
     values = {
         "article": article,
         "others": list(found),
@@ -198,7 +205,8 @@ def set_tags(tx: Transaction, article: int, found: Sequence[Tag]) -> bool:
     What explains them is not in the document: it may change alone.
     """
     before = {(tag.topic, round(tag.score, 3)) for tag in tags(tx, article)}
-    tx.execute(SQL["clear_tags"], {"article": article})
+    if before:
+        tx.execute(SQL["clear_tags"], {"article": article})
     for tag in found:
         values = {
             "article": article,

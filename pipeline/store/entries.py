@@ -264,13 +264,6 @@ def claims(tx: Transaction, entry_id: int) -> Claims:
     return Claims(**(row | {"authors": tuple(row["authors"])})) if row else Claims()
 
 
-def article_of(tx: Transaction, entry_id: int) -> int:
-    """The article to which the entry belongs now."""
-    row = tx.execute(SQL["article_of"], {"entry": entry_id}).fetchone()
-    assert row, entry_id
-    return int(row["article_id"])
-
-
 def said(tx: Transaction, entry_id: int) -> list[Said]:
     """What each feed says of the entry's identity."""
     return [Said(**row) for row in tx.execute(SQL["said"], {"entry": entry_id})]
@@ -307,7 +300,6 @@ def save_revision(
         "authors": list(article.authors),
     }
     tx.execute(SQL["save_revision"], values)
-    tx.execute(SQL["revised"], {"entry": entry_id, "number": number})
 
 
 def add_document(

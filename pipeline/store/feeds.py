@@ -139,26 +139,25 @@ def _add_entries(  # noqa: PLR0917  what is added, and whose it is
     source: FeedRow,
     priority: int,
 ) -> tuple[dict[str, int], int]:
-    new = 0
-    # Sorted, so that two feeds with the same links cannot wait for each other in a circle.
-    for entry in sorted(entries, key=lambda entry: entry.canonical_url):
-        host = host_of(entry.url)
-        publisher = catalogue.publisher_of(host)
-        values = {
-            "canonical_url": entry.canonical_url,
-            "url": entry.url,
-            "host": host,
-            "publisher": publisher.id if publisher else source.publisher or host,
-            "run": poll.run,
-            "at": poll.at,
-            "priority": priority,
-        }
-        added = tx.execute(SQL["add_entry"], values).rowcount
-        if added:
-            tx.execute(SQL["add_host"], values)
-        new += added
+    hosts = [host_of(entry.url) for entry in entries]
+    publishers = [catalogue.publisher_of(host) for host in hosts]
+    values = {
+        "canonical_urls": [entry.canonical_url for entry in entries],
+        "urls": [entry.url for entry in entries],
+        "hosts": hosts,
+        "publishers": [
+            publisher.id if publisher else source.publisher or host
+            for publisher, host in zip(publishers, hosts, strict=True)
+        ],
+        "run": poll.run,
+        "at": poll.at,
+        "priority": priority,
+    }
+    added = [row["host"] for row in tx.execute(SQL["add_entries"], values)]
+    if added:
+        tx.execute(SQL["add_hosts"], {"hosts": added})
     rows = tx.execute(SQL["entry_ids"], {"urls": [entry.canonical_url for entry in entries]})
-    return {row["canonical_url"]: row["id"] for row in rows}, new
+    return {row["canonical_url"]: row["id"] for row in rows}, len(added)
 
 
 def _sight(  # noqa: PLR0917  what was seen, where

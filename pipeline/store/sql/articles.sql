@@ -8,8 +8,17 @@ join unnest(%(kinds)s::text[], %(values)s::text[]) as wanted (kind, value)
 order by article_id
 
 -- name: create
-insert into article (publisher, first_seen, indexed, url) values (%(publisher)s, %(first_seen)s, false, %(url)s)
-returning id
+with made as (
+    insert into article (publisher, first_seen, indexed, url) values (%(publisher)s, %(first_seen)s, false, %(url)s)
+    returning id
+), named as (
+    insert into article_key (kind, value, article_id)
+    select kind, value, id from made, unnest(%(kinds)s::text[], %(values)s::text[]) as wanted (kind, value)
+    order by kind, value
+), linked as (
+    update entry set article_id = made.id from made where entry.id = %(entry)s
+)
+select id from made
 
 -- name: give_keys
 insert into article_key (kind, value, article_id)
@@ -61,19 +70,21 @@ where article.id = %(article)s and article_id = article.id and stage = 'done'
 returning entry.id, outcome
 
 -- name: text
-select r.* from article a join revision r on r.entry_id = a.entry_id
-    and r.number = (select revision from entry where id = a.entry_id)
-where a.id = %(article)s
+-- The article of an entry, and its text: the latest revision of the entry that speaks for it.
+select e.article_id, a.indexed, r.*
+from entry e join article a on a.id = e.article_id join entry speaker on speaker.id = a.entry_id
+join revision r on r.entry_id = speaker.id and r.number = speaker.revision
+where e.id = %(entry)s
 
 -- name: clear_fingerprint
 with bands as (delete from band where article_id = %(article)s)
 delete from fingerprint where article_id = %(article)s
 
 -- name: add_fingerprint
-insert into fingerprint (article_id, published, title, shingles)
-select id, published, %(title)s, %(shingles)s from article where id = %(article)s
-
--- name: add_bands
+with compared as (
+    insert into fingerprint (article_id, published, title, shingles)
+    select id, published, %(title)s, %(shingles)s from article where id = %(article)s
+)
 insert into band (number, hash, article_id)
 select n - 1, hash, %(article)s from unnest(%(bands)s::bigint[]) with ordinality as t (hash, n)
 

@@ -95,9 +95,6 @@ where entry_id = %(entry)s
 order by updated desc nulls last, length(summary) desc, f.url
 limit 1
 
--- name: article_of
-select article_id from entry where id = %(entry)s
-
 -- name: said
 select feed_id, guid, title from sighting where entry_id = %(entry)s
 
@@ -110,6 +107,7 @@ from revision where entry_id = %(entry)s
 select * from revision where entry_id = %(entry)s order by number desc limit 1
 
 -- name: save_revision
+with revised as (update entry set revision = %(number)s where id = %(entry)s)
 insert into revision (entry_id, number, page_id, read_at, digest, url, title, lead, text, authors, section,
     published, modified, date_source, date_suspect, language, language_confidence, image, paywalled,
     completeness, completeness_reason, engine)
@@ -124,9 +122,6 @@ on conflict (entry_id, number) do update set page_id = excluded.page_id, read_at
     language_confidence = excluded.language_confidence, image = excluded.image,
     paywalled = excluded.paywalled, completeness = excluded.completeness,
     completeness_reason = excluded.completeness_reason, engine = excluded.engine
-
--- name: revised
-update entry set revision = %(number)s where id = %(entry)s
 
 -- name: add_document
 with host_of_entry as (insert into host (name) values (%(host)s) on conflict do nothing)

@@ -46,16 +46,21 @@ values (%(feed_id)s, %(run)s, %(at)s, %(result)s, %(status)s, %(error)s, %(forma
     %(without_link)s, %(truncated)s, %(items)s, %(archive_file)s, %(archive_offset)s, %(archive_length)s,
     %(entry_ids)s)
 
--- name: add_entry
+-- name: add_entries
+-- Sorted, so that two feeds with the same links cannot wait for each other in a circle.
 insert into entry (canonical_url, url, host, publisher, run_id, discovered_at, stage, due_at, priority)
-values (%(canonical_url)s, %(url)s, %(host)s, %(publisher)s, %(run)s, %(at)s, 'fetch', %(at)s, %(priority)s)
+select canonical_url, url, host, publisher, %(run)s, %(at)s, 'fetch', %(at)s, %(priority)s
+from unnest(%(canonical_urls)s::text[], %(urls)s::text[], %(hosts)s::text[], %(publishers)s::text[])
+    as seen (canonical_url, url, host, publisher)
+order by canonical_url
 on conflict (canonical_url) do nothing
+returning host
 
 -- name: entry_ids
 select id, canonical_url from entry where canonical_url = any(%(urls)s)
 
--- name: add_host
-insert into host (name) values (%(host)s) on conflict do nothing
+-- name: add_hosts
+insert into host (name) select distinct unnest(%(hosts)s::text[]) order by 1 on conflict do nothing
 
 -- name: sight
 -- What the feed says now. Answers whether it says something else than before; an older capture changes nothing.
