@@ -299,6 +299,8 @@ OTHERS = [
          taken_port("home/newsroom")),
     Case("a port of the demonstration that another has", "demo", "cannot listen on 127.0.0.1:",
          "then run the demo again", taken_port("home/demo")),
+    Case("the press into the newsroom's library", "ingest", "is the sample newsroom's", "unset VEILLE_HOME",
+         taken_port("home")),
     Case("a newsroom that is being served", "newsroom", "is being served by another process", "stop that one",
          served),
     Case("no network for a page", "extract https://gazette.invalid/a",

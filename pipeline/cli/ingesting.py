@@ -3,6 +3,7 @@
 Does none of the work: `steps` and `stages` do.
 """
 
+import shlex
 from datetime import UTC, datetime, time, timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ from pipeline.cli.options import Json
 from pipeline.cli.runs import print_report
 from pipeline.errors import ConfigError, NotFound, Permanent, Transient, Unparsable
 from pipeline.runtime import Runtime
-from pipeline.settings import from_environment
+from pipeline.settings import Settings, from_environment
 from pipeline.store import runs
 from pipeline.store.runs import Run
 from pipeline.urls import canonical
@@ -37,7 +38,7 @@ def ingest(
     """Run all steps once, without Airflow."""
     from pipeline import steps
 
-    with Runtime(from_environment()) as runtime:
+    with Runtime(_not_the_press_among_samples(from_environment())) as runtime:
         urls = _chosen(runtime, feed or [], source or [])
         run = _run_of(runtime, day)
         report = steps.ingest(runtime, run, urls=urls, watch=show.countdown)
@@ -126,6 +127,18 @@ def demo(
     from pipeline.cli.demonstration import play
 
     play(as_json=json)
+
+
+def _not_the_press_among_samples(settings: Settings) -> Settings:
+    """Refuse to read another catalogue into a home of the sample newsroom, whose articles are invented."""
+    if (settings.home / "newsroom.json").exists() and settings.config != settings.home / "config":
+        home = shlex.quote(str(settings.home))
+        raise ConfigError(
+            f"the library in {settings.home} is the sample newsroom's; {settings.config} names other feeds",
+            hint="unset VEILLE_HOME; or, to read the newsroom again: "
+            f'veille newsroom & eval "$(veille newsroom --home {home} --settings)"',
+        )
+    return settings
 
 
 def _chosen(runtime: Runtime, feeds: list[str], sources: list[str]) -> list[str] | None:
