@@ -1,6 +1,7 @@
 """Hosts are asked as they wish: robots.txt, turns and pauses, on a real store and loopback servers."""
 
 import gzip
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -13,8 +14,10 @@ from sites import PAGE, Site, listed, query
 from pipeline import steps
 from pipeline.catalogue import FeedSource
 from pipeline.cli.runs import print_report
-from pipeline.stages import discover, fetch, turns
+from pipeline.stages import discover, documents, fetch, turns
+from pipeline.stages.shift import Shift
 from pipeline.store import entries, feeds, hosts, runs
+from pipeline.store.feeds import Poll
 from pipeline.store.runs import Run
 from pipeline.web import robots
 from pipeline.web.fetch import Fetcher
@@ -304,6 +307,46 @@ def test_threads_that_wait_for_a_host_take_one_token_each(library, site):
     assert after["last_value"] - before["last_value"] <= fetch.THREADS
 
 
+@pytest.mark.parametrize("written", [False, True])
+def test_the_gap_counts_from_an_answer_that_could_not_be_written(library, site, written):
+    """A full disk, a conflict: the next worker waits as long as if all had gone well."""
+
+    def answer_in_vain():
+        with turns.turns(library, Shift(20)) as mine:
+            mine.admit(site.url("/une"))
+            query(library, "update host set next_at = now() - interval '1 hour' returning name")
+            with library.store.transaction("fetch") as tx:
+                if written:
+                    mine.note_answer(tx)
+                raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        answer_in_vain()
+
+    [host] = query(library, "select next_at > now() - interval '1 minute' as counted from host")
+    assert host["counted"]
+
+
+def test_what_another_worker_polled_meanwhile_is_not_polled_again(library, site, other):
+    """While a feed led to another host, somebody else may ask this one."""
+
+    def leads_away(talk):
+        with library.store.transaction("elsewhere") as tx:
+            row = feeds.by_url(tx, site.url("/b"))
+            feeds.save_quiet(
+                tx, Poll(row.id, "run", library.now(), "unchanged"), failures=0, not_before=library.now()
+            )
+        talk.answer("302 Found", b"", f"Location: {other.url('/a')}")
+
+    other.answers["/a"] = rss(other)
+    site.answers |= {"/a": leads_away, "/b": rss(site)}
+    with library.store.transaction("sync") as tx:
+        feeds.sync(tx, [FeedSource(url=site.url(path), publisher="fanal") for path in ("/a", "/b")])
+    discover.poll_all(library, "run", [site.url("/a"), site.url("/b")], seconds=20)
+
+    assert "/b" not in site.paths
+
+
 def test_whoever_lost_its_lease_while_it_was_asking_writes_nothing(library, site):
     """During the request another worker took host and entries over: no page, no further request."""
 
@@ -378,11 +421,9 @@ def test_not_modified_says_nothing_to_whoever_has_nothing(library, site):
 def test_an_imported_document_that_falls_due_is_fetched(library, site):
     """Its host was in no feed: the stage finds it all the same, and ends."""
     url = site.url("/une")
-    with library.store.transaction("add") as tx:
-        entries.add_document(
-            tx, canonical_url=url, url=url, host=site.host, publisher="", run="run", at=library.now()
-        )
-        tx.execute("update entry set stage = 'done', revision = 1")
+    document = {"url": url, "title": "Une", "text": "Le conseil a voté le budget de la commune."}
+    documents.take(library, "run", [documents.parse(json.dumps(document).encode())])
+    query(library, "update entry set stage = 'done' returning id")
 
     fetch.drain(library, "run", seconds=20)
 

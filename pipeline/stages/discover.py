@@ -94,13 +94,14 @@ def _poll_host(runtime: Runtime, run: str, rows: list[FeedRow], shift: Shift) ->
     host = rows[0].host
     try:
         with turns(runtime, shift) as mine:
-            mine.hold(host)
-            # Again: another worker of the run may have been faster. From here on nobody else asks the host.
-            for row in _due(runtime, run, [row.url for row in rows]):
-                if shift.over():
+            left: list[FeedRow] = []
+            while True:
+                # Now, and after redirects that led elsewhere: meanwhile others may have been faster.
+                if mine.hold(host):
+                    left = _due(runtime, run, [row.url for row in rows])
+                if not left or shift.over():
                     return
-                mine.hold(host)  # the last feed's redirects may have led elsewhere
-                _poll_around(runtime, run, mine, row)
+                _poll_around(runtime, run, mine, left.pop(0))
     except (Busy, LeaseLost, Conflict) as error:
         log.info("host left to another worker", extra={"run": run, "host": host, "why": str(error)})
 

@@ -70,13 +70,15 @@ def take(runtime: Runtime, run: str, batch: Sequence[Finished]) -> None:
     with runtime.store.transaction("documents") as tx:
         for finished in sorted(batch, key=lambda finished: finished.canonical_url):
             _take(runtime, tx, run, finished, now)
+        # Last, as `discover` does: two that bring the same articles wait for each other at the first of them.
+        for host in sorted({urls.host_of(finished.canonical_url) for finished in batch}):
+            hosts.add(tx, host)  # where the page is read if a feed speaks of it later
 
 
 def _take(runtime: Runtime, tx: Transaction, run: str, finished: Finished, now: datetime) -> None:
     host = urls.host_of(finished.canonical_url)
     known = runtime.catalogue.publisher_of(host)
     publisher = finished.publisher or (known.id if known else host)
-    hosts.add(tx, host)  # where the page is read if a feed speaks of it later
     entry_id, revision, belongs = entries.add_document(
         tx,
         canonical_url=finished.canonical_url,

@@ -136,6 +136,7 @@ def _fetch(runtime: Runtime, run: str, mine: Turns, entry: EntryRow) -> None:
     ending = judge(fetched, asked_before=bool(etag or last_modified) and not fetched.hops)
     if ending:
         _write(runtime, run, mine, entry, ending, fetched)
+        mine.noted()
         return
     mine.done()
     retry_after = fetched.response.retry_after

@@ -77,17 +77,20 @@ class Turns:
         self._asking = False  # a request to the host may be under way
         self._rules: dict[str, Rules] = {}
 
-    def hold(self, host: str) -> None:
-        """Hold this host and no other. Raises Busy if another worker keeps it for too long."""
+    def hold(self, host: str) -> bool:
+        """Hold this host and no other. Raises Busy if another worker keeps it for too long.
+
+        Returns whether it was not held before, so that others may have asked it meanwhile.
+        """
         if host == self.host:
-            return
+            return False
         self.give_back()
         ends = time.monotonic() + HOST_WAIT
         while True:
             with self._store.transaction("hold") as tx:
                 if hosts.claim(tx, host, token=self.token, lease=self._store.lease_seconds):
                     self.host = host
-                    return
+                    return True
             if time.monotonic() > ends or self._shift.over():
                 raise Busy(f"another worker is asking {host}")
             self._shift.rest(0.2)
@@ -122,12 +125,16 @@ class Turns:
         if self._asking:
             with self._store.transaction("asked") as tx:
                 self.note_answer(tx)
+            self.noted()
 
     def note_answer(self, tx: Transaction) -> None:
-        """As `done`, together with what else is written of the answer."""
+        """Note it together with what else is written of the answer; `noted` once that is committed."""
         if self._asking:
             hosts.asked(tx, self.host, token=self.token, gap=self._gap())
-            self._asking = False
+
+    def noted(self) -> None:
+        """That the answer is in is known to all."""
+        self._asking = False
 
     def pause(self, seconds: float) -> None:
         """Leave the host alone for so long, as it asked."""
@@ -266,5 +273,9 @@ def turns(runtime: Runtime, shift: Shift) -> Iterator[Turns]:
     """Turns under a new token, not waited for beyond the shift; all that is held is given back at the end."""
     with runtime.store.transaction("new_token") as tx:
         token = leases.new_token(tx)
+    mine = Turns(runtime, token, shift)
     with runtime.keeper.keep(token):
-        yield Turns(runtime, token, shift)
+        try:
+            yield mine
+        finally:
+            mine.done()  # also where what came could not be written

@@ -124,7 +124,6 @@ on conflict (entry_id, number) do update set page_id = excluded.page_id, read_at
     completeness_reason = excluded.completeness_reason, engine = excluded.engine
 
 -- name: add_document
-with host_of_entry as (insert into host (name) values (%(host)s) on conflict do nothing)
 insert into entry (canonical_url, url, host, publisher, run_id, discovered_at, stage, due_at, priority)
 values (%(canonical_url)s, %(url)s, %(host)s, %(publisher)s, %(run)s, %(at)s, 'deduplicate', %(at)s, 1)
 on conflict (canonical_url) do nothing

@@ -47,12 +47,12 @@ values (%(feed_id)s, %(run)s, %(at)s, %(result)s, %(status)s, %(error)s, %(forma
     %(entry_ids)s)
 
 -- name: add_entries
--- Sorted, so that two feeds with the same links cannot wait for each other in a circle.
+-- Sorted, as `documents.take` sorts, so that two with the same links cannot wait for each other in a circle.
 insert into entry (canonical_url, url, host, publisher, run_id, discovered_at, stage, due_at, priority)
 select canonical_url, url, host, publisher, %(run)s, %(at)s, 'fetch', %(at)s, %(priority)s
 from unnest(%(canonical_urls)s::text[], %(urls)s::text[], %(hosts)s::text[], %(publishers)s::text[])
     as seen (canonical_url, url, host, publisher)
-order by canonical_url
+order by canonical_url collate "C"
 on conflict (canonical_url) do nothing
 returning host
 
@@ -60,7 +60,7 @@ returning host
 select id, canonical_url from entry where canonical_url = any(%(urls)s)
 
 -- name: add_hosts
-insert into host (name) select distinct unnest(%(hosts)s::text[]) order by 1 on conflict do nothing
+insert into host (name) select distinct unnest(%(hosts)s::text[]) collate "C" order by 1 on conflict do nothing
 
 -- name: sight
 -- What the feed says now. Answers whether it says something else than before; an older capture changes nothing.
