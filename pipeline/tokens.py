@@ -1,6 +1,7 @@
 """French text into words, stems and sentences: the one place where that is decided. *Pure.*
 
-Topics, fingerprints and the embedded index all read text through `tokenize`, so they agree on what a word is.
+Topics, fingerprints and the embedded index read text through `tokenize`, or `words` where places do not
+matter, so they agree on what a word is.
 Does not guess the language, correct spelling, or look words up in a dictionary.
 
 Text is expected in Unicode NFC; a combining accent that stands apart stays in its word all the same.

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.tokens import tokenize
+from pipeline.tokens import tokenize, words
 from pipeline.topics.rules import Boost, Evidence, Group, Rule, Veto
 from pipeline.topics.tagger import Tagger
-from pipeline.topics.terms import QUOTED_AT_MOST
+from pipeline.topics.terms import QUOTED_AT_MOST, Field, Index
 
 
 def rule(*evidence, threshold=1.0, **fields):
@@ -350,6 +350,14 @@ def test_a_tag_explains_itself(rule, title, lead, text):
                        for token in tokenize(fields[hit.field])
                        if hit.start <= token.start < hit.end and not token.stop)  # fmt: skip
         assert all(one != other for one, other in pairwise(spans))
+
+
+@given(st.sets(st.tuples(st.sampled_from(TERMS), st.booleans()), min_size=1), TEXTS)
+def test_no_term_stands_in_a_text_whose_words_leave_it_out(terms, text):
+    """That spares most articles a closer look, and must cost none of them its topic."""
+    index = Index(terms)
+
+    assert index.find([Field("text", text)]).keys() <= index.may_hold(words(text))
 
 
 @settings(max_examples=50)

@@ -11,8 +11,7 @@ from functools import cached_property, lru_cache
 from itertools import groupby
 from typing import Literal, NamedTuple
 
-from pipeline.tokens import Token, sentences, tokenize
-from pipeline.tokens import Word as Said
+from pipeline.tokens import Token, Word, sentences, tokenize
 
 PREFIX_AT_LEAST = 4  # letters before a *: « mal* » would be Mali, malin and malade
 QUOTED_AT_MOST = 400  # characters of a sentence that a hit quotes
@@ -21,7 +20,7 @@ Term = tuple[str, bool]  # as the rule writes it, and whether that is exact
 Unit = tuple[Literal["sentence", "paragraph"], str, int]  # a field's sentence or paragraph, by its number
 
 
-class Word(NamedTuple):
+class Asked(NamedTuple):
     """What a term asks of one word."""
 
     kind: Literal["stem", "exact", "prefix", "surface"]
@@ -108,7 +107,7 @@ class Index:
     """Terms by their first word. A dictionary needs no automaton: a text is looked up word by word."""
 
     def __init__(self, terms: Iterable[Term]) -> None:
-        self._terms: dict[str, dict[str, list[tuple[Term, tuple[Word, ...]]]]] = {
+        self._terms: dict[str, dict[str, list[tuple[Term, tuple[Asked, ...]]]]] = {
             "stem": defaultdict(list), "exact": defaultdict(list), "prefix": defaultdict(list)
         }  # fmt: skip
         for term in terms:
@@ -118,7 +117,7 @@ class Index:
                 kind, key = "exact", next(token.exact for token in tokenize(term[0]) if not token.stop)
             self._terms[kind][key].append((term, words))
 
-    def may_hold(self, words: Iterable[Said]) -> set[Term]:
+    def may_hold(self, words: Iterable[Word]) -> set[Term]:
         """The terms whose words are all among these: no others can stand in a text of them."""
         said = set(words)
         known = {
@@ -153,18 +152,18 @@ class Index:
 
 
 @lru_cache(maxsize=1 << 16)
-def parse(term: str, exact: bool) -> tuple[Word, ...]:
+def parse(term: str, exact: bool) -> tuple[Asked, ...]:
     """The words of a term, without stop words: what two spellings of one term have in common."""
     return tuple(_word(term, token, exact=exact) for token in tokenize(term) if not token.stop)
 
 
-def _word(term: str, token: Token, *, exact: bool) -> Word:
+def _word(term: str, token: Token, *, exact: bool) -> Asked:
     if exact:
-        return Word("surface", _surface(token), capital=False)
+        return Asked("surface", _surface(token), capital=False)
     capital = token.surface[0].isupper()
     if term[token.end : token.end + 1] == "*":
-        return Word("prefix", token.exact, capital)
-    return Word("exact" if capital else "stem", token.exact if capital else token.stem, capital)
+        return Asked("prefix", token.exact, capital)
+    return Asked("exact" if capital else "stem", token.exact if capital else token.stem, capital)
 
 
 def _surface(token: Token) -> str:
