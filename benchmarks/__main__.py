@@ -7,7 +7,6 @@ import argparse
 import json
 import signal
 import sys
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -114,18 +113,17 @@ def _measure_polls(plan: Plan, shop: Workshop, report: Report, feeds: Path, port
 def _measure_library(plan: Plan, shop: Workshop, report: Report) -> None:
     config = serving.write_config(shop.folder / "library-config", 80, {})
     sizes = (plan.few, plan.many)
-    libraries = [shop.library(f"library_{size}") for size in sizes]
-    for size, library in zip(sizes, libraries, strict=True):
-        stock.fill(shop.folder, library, config, size)
-    with ExitStack() as stack:
-        runtimes = [stack.enter_context(library.runtime(config)) for library in libraries]
-        with progress(f"{plan.newcomers:,} newcomers"):
-            few, many = growth.measure(list(zip(runtimes, libraries, strict=True)), plan.newcomers)
-        report.add(findings.of_growth(few, many, sizes))
-        with progress("searching"):
-            latencies = searching.measure(runtimes[1].index, plan.many, plan.queries)
-        report.add(*findings.of_searches(latencies, plan.many))
-    report.figures["growth"] = plain({"few": few, "many": many})
+    few, many = (shop.library(f"library_{size}") for size in sizes)
+    shop.stop_autovacuum()
+    stock.fill(shop.folder, few, config, plan.few)
+    stock.fill(shop.folder, many, config, plan.many)
+    with progress(f"{plan.newcomers:,} newcomers"):
+        grown = growth.measure(shop.folder, config, few, many, plan.newcomers)
+    report.add(*findings.of_growth(grown, sizes))
+    report.figures["growth"] = plain(grown)
+    with many.runtime(config) as runtime, progress("searching"):
+        latencies = searching.measure(runtime.index, plan.many, plan.queries)
+    report.add(*findings.of_searches(latencies, plan.many))
     report.figures["searches"] = plain(latencies)
 
 

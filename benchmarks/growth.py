@@ -1,16 +1,22 @@
-"""How the cost of an article grows with what is stored: the same kind of newcomers, few and many articles
-stored.
+"""How the cost of an article grows with what is stored: the same newcomers, few and many articles stored.
 
-Newcomers pass DEDUPLICATE, TAG and the index; how they come in is not measured. Both libraries are worked in
-turns.
+`python -m benchmarks.growth CONFIG LIBRARY…` lets newcomers into a library, as many as it is asked for.
+They come as finished texts and pass DEDUPLICATE, TAG and the index. Each library is worked by a process of
+its own, since a process remembers words that it has met; the two take turns.
 """
 
-from dataclasses import dataclass
+import json
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import islice
+from pathlib import Path
 
-from benchmarks import prose
+import psycopg
+
+from benchmarks import children, prose, workshop
 from benchmarks.meter import measured, server
 from benchmarks.prose import Written
 from benchmarks.workshop import Library
@@ -25,11 +31,11 @@ from pipeline.store.runs import fresh
 
 FIRST = 10_000_000  # number of the first newcomer: none is in stock
 TURNS = 5
-STEPS = ("deduplicate", "tag", "index")
+STEPS = ("deduplicate", "tag", "index")  # after `take`
 
 
 @dataclass(frozen=True, slots=True)
-class Growth:
+class Turn:
     """CPU seconds an article, by step; and with how many articles each newcomer was compared, on average."""
 
     cost: dict[str, float]
@@ -40,34 +46,49 @@ class Growth:
         return sum(self.cost.values())
 
 
-def measure(libraries: list[tuple[Runtime, Library]], count: int) -> list[Growth]:
-    """What `count` newcomers cost in each of these libraries."""
-    turn = max(1, count // TURNS)
-    newcomers = prose.articles(FIRST, turn * (TURNS + 1))
-    spent = [dict.fromkeys(STEPS, 0.0) for _ in libraries]
-    for number in range(TURNS + 1):
-        batch = list(islice(newcomers, turn))
-        for (runtime, library), costs in zip(libraries, spent, strict=True):
-            found = _work(runtime, library, batch)
-            if number:  # the first turn loads what is loaded once
-                for step in STEPS:
-                    costs[step] += found[step] / (turn * TURNS)
-    return [
-        Growth(costs, _candidates(runtime, turn * (TURNS + 1)))
-        for (runtime, _), costs in zip(libraries, spent, strict=True)
-    ]
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """The turns of a small and of a large library, with the same newcomers each."""
+
+    few: list[Turn]
+    many: list[Turn]
 
 
-def _work(runtime: Runtime, library: Library, batch: list[Written]) -> dict[str, float]:
+def measure(scratch: Path, config: Path, few: Library, many: Library, count: int) -> Growth:
+    """What about `count` newcomers cost in each library."""
+    size = max(1, count // TURNS)
+    stride = -(-size // prose.BATCH) * prose.BATCH
+    with ExitStack() as stack:
+        workers = []
+        for library in (few, many):
+            arguments = [config, *library.arguments()]
+            workers.append(
+                stack.enter_context(children.started(scratch, "-m", "benchmarks.growth", *arguments))
+            )
+        asked = [[FIRST + turn * stride, size] for turn in range(TURNS + 1)]
+        small, large = zip(*([Turn(**worker.ask(each)) for worker in workers] for each in asked), strict=True)
+    return Growth([*small[1:]], [*large[1:]])  # the first turn loads what is loaded once
+
+
+def _take_turn(runtime: Runtime, library: Library, newcomers: list[Written]) -> Turn:
     run = fresh("import", polls=False, reason="a benchmark", now=datetime.now(UTC))
     steps.start(runtime, run)
-    documents.take(runtime, run.id, [_finished(written) for written in batch])
-    found = {}
-    for step in STEPS:
-        with measured(partial(server, library.postmaster)) as cost:
-            getattr(steps, step)(runtime, run.id)
-        found[step] = cost.cpu
-    return found
+    finished = [_finished(written) for written in newcomers]
+    work: dict[str, Callable[[], object]] = {"take": lambda: documents.take(runtime, run.id, finished)}
+    work |= {step: partial(getattr(steps, step), runtime, run.id) for step in STEPS}
+    cost = {}
+    _checkpoint(library)
+    for step, done in work.items():
+        with measured(partial(server, library.postmaster)) as spent:
+            done()
+        cost[step] = spent.cpu / len(newcomers)
+    return Turn(cost, _candidates(runtime, len(newcomers)))
+
+
+def _checkpoint(library: Library) -> None:
+    """Have PostgreSQL write now what it would else write in the next turn, which is the other library's."""
+    with psycopg.connect(library.database_url, autocommit=True) as connection:
+        connection.execute("checkpoint")
 
 
 def _finished(written: Written) -> Finished:
@@ -97,3 +118,18 @@ def _candidates(runtime: Runtime, newcomers: int) -> float:
             bands = fingerprints.bands(fingerprints.shingles(document.text))
             found += sum(1 for _ in articles.candidates(tx, id_, bands, within=WITHIN))
     return found / len(ids)
+
+
+def main() -> None:
+    """Take turns until there are no more."""
+    config, *library = sys.argv[1:]
+    given = workshop.given(library)
+    with given.runtime(Path(config)) as runtime:
+        for line in sys.stdin:
+            first, count = json.loads(line)
+            newcomers = list(prose.articles(first, count))
+            print(json.dumps(asdict(_take_turn(runtime, given, newcomers))), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,7 @@
 """Invented articles, as many as are wanted: French in the frequencies of its words, and in nothing else.
 
-Their words are drawn one by one, so two articles share hardly more than chance gives. Half of all words would
+Their words are drawn one by one, so two articles share hardly more than chance gives; one in twenty says what
+a shipped topic looks for. Half of all words would
 be among the hundred commonest, as in any newspaper: that is what makes lists of an index long. The same
 number always gives the same article, in every process. Stores nothing.
 """
@@ -36,7 +37,15 @@ TITLE, LEAD, SENTENCE, PARAGRAPH = 12, 30, 22, 4  # words, words, words, sentenc
 NEWEST = datetime(2026, 6, 30, 12, tzinfo=UTC)
 DAYS = 30  # over which they are spread: all are compared with what comes on the last day
 PUBLISHERS = 40
-TOPICS = ("climat", "ukraine-diplomatie", "ukraine-garanties-securite")
+# What an article about a topic says, each among other words; no two articles share more than that.
+TOPICS = {
+    "climat": ("réchauffement climatique", "gaz à effet de serre", "transition énergétique"),
+    "ukraine-diplomatie": ("pourparlers en ukraine", "cessez-le-feu en ukraine", "négociateurs ukrainiens"),
+    "ukraine-garanties-securite": (
+        "garanties de sécurité en ukraine", "coalition des volontaires", "force multinationale en ukraine",
+    ),
+}  # fmt: skip
+SAID_EVERY = 30  # words
 BATCH = 1_000  # articles drawn at once
 
 _SYLLABLES = [
@@ -73,7 +82,7 @@ class Written:
     @property
     def topics(self) -> tuple[str, ...]:
         """One article in twenty carries a topic."""
-        return (TOPICS[self.number // 20 % len(TOPICS)],) if self.number % 20 == 0 else ()
+        return _topics(self.number)
 
 
 def articles(first: int, count: int) -> Iterator[Written]:
@@ -114,6 +123,10 @@ def _shares() -> "NDArray[np.float64]":
     return np.asarray(summed / summed[-1])
 
 
+def _topics(number: int) -> tuple[str, ...]:
+    return (tuple(TOPICS)[number // 20 % len(TOPICS)],) if number % 20 == 0 else ()
+
+
 def _batch(first: int, count: int) -> Iterator[Written]:
     draw = np.random.default_rng(first)
     lengths = draw.integers(*LENGTHS, size=BATCH) + TITLE + LEAD
@@ -127,9 +140,16 @@ def _batch(first: int, count: int) -> Iterator[Written]:
             number,
             _sentence(drawn[start : start + TITLE], ""),
             _sentence(drawn[start + TITLE : body]),
-            _text(drawn[body:end]),
+            _text(_about(drawn[body:end], _topics(number))),
             NEWEST - timedelta(seconds=number * _STRIDE % (DAYS * 86_400)),
         )
+
+
+def _about(drawn: list[str], topics: tuple[str, ...]) -> list[str]:
+    for topic in topics:
+        for place, said in enumerate(TOPICS[topic], start=1):
+            drawn[place * SAID_EVERY] = said
+    return drawn
 
 
 def _text(drawn: list[str]) -> str:

@@ -4,6 +4,7 @@ Does not measure, and judges nothing beyond "met" or "missed".
 """
 
 from dataclasses import dataclass, field
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
@@ -14,17 +15,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One figure. `note` says what belongs to it, or why there is none."""
+    """One figure, the median of its rounds. `note` says what belongs to it, or why there is none."""
 
     key: str
     group: str
     what: str
-    value: float | None
+    values: tuple[float, ...] = ()  # one a round
     unit: str = ""
     least: float | None = None  # what is wanted: at least this
     most: float | None = None  # or at most this
     goal: float | None = None
     note: str = ""
+
+    @property
+    def value(self) -> float | None:
+        """The median; None where nothing was seen."""
+        return median(self.values) if self.values else None
 
     @property
     def met(self) -> bool | None:
@@ -49,11 +55,13 @@ class Line:
 
     @property
     def seen(self) -> str:
-        """What was seen, to three digits."""
+        """What was seen, and below it the least and the most of several rounds."""
         if self.value is None:
             return "–"
-        digits = 0 if self.value >= 100 else 1 if self.value >= 10 else 2 if self.value >= 0.1 else 3  # noqa: PLR2004
-        return f"{self.value:,.{digits}f}{self.unit}"
+        said = f"{_digits(self.value)}{self.unit}"
+        return (
+            f"{said}\n{_digits(min(self.values))} – {_digits(max(self.values))}" if self.values[1:] else said
+        )
 
 
 @dataclass(slots=True)
@@ -69,7 +77,9 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """Everything, for programs."""
-        lines = [{name: getattr(line, name) for name in (*Line.__slots__, "met")} for line in self.lines]
+        lines = [
+            {name: getattr(line, name) for name in (*Line.__slots__, "value", "met")} for line in self.lines
+        ]
         return {"measured_on": self.measured_on, "lines": lines, "figures": self.figures}
 
     def as_table(self) -> "RenderableType":
@@ -87,3 +97,9 @@ class Report:
             said = f"{escape(line.what)}\n[dim]{escape(line.note)}[/]" if line.note else escape(line.what)
             made.add_row(said, line.seen, line.wanted, mark)
         return made
+
+
+def _digits(value: float) -> str:
+    """A figure to three digits."""
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 0.1 else 3  # noqa: PLR2004
+    return f"{value:,.{digits}f}"

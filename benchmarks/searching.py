@@ -108,7 +108,7 @@ KINDS: dict[str, Callable[[Draw, list[str]], Query]] = {
     "a word in the title": lambda draw, _: Query(f"title:{_word(draw, FREQUENT)}"),
     "a word, one publisher, since a day": _narrowed,
     "a word, one topic": lambda draw, _: Query(
-        _word(draw, FREQUENT), Filters(topics=(draw.choice(prose.TOPICS),))
+        _word(draw, FREQUENT), Filters(topics=(draw.choice(list(prose.TOPICS)),))
     ),
     "a word, newest first": lambda draw, _: Query(_word(draw, FREQUENT), sort=Sort.NEWEST),
     "a word with all facets": lambda draw, _: Query(_word(draw, FREQUENT), facets=FACETS),

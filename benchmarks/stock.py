@@ -1,8 +1,8 @@
 """A library of invented articles, written straight into the tables by COPY and into the index.
 
 `python -m benchmarks.stock COUNT CONFIG LIBRARY…` fills the index and says after each commit how many
-documents it had; `fill` has that done while it fills the store itself. The rows are those that `veille
-documents import` and the stages after it leave. Their indexes grow with them, as they would in years;
+documents it had; `fill` has that done while it fills the store itself. The rows are those that a page
+from a feed leaves when it has passed all stages. Their indexes grow with them, as they would in years;
 constraints are not checked. Nothing else may be in the library.
 """
 
@@ -28,6 +28,7 @@ COPIED = 2_000  # articles that go into one table before it is the next one's tu
 COMMITTED = 10_000  # documents a commit of the index
 SEEN = prose.NEWEST + timedelta(hours=1)
 RUN = "stock"
+PAGE = 30_000  # bytes that a page would take in the archive
 
 
 class Stored(NamedTuple):
@@ -51,20 +52,43 @@ TABLES = (
     Table(
         "entry",
         "id int8, canonical_url text, url text, host text, publisher text, run_id text, "
-        "discovered_at timestamptz, stage text, outcome text, article_id int8, revision int4",
+        "discovered_at timestamptz, stage text, due_at timestamptz, priority int2, outcome text, "
+        "page_fate text, page_id int8, article_id int8, revision int4",
         lambda a: [
-            (a.id, a.it.url, a.it.url, a.it.host, a.it.publisher, RUN, SEEN, "done", "new", a.id, 1),
+            (
+                *(a.id, a.it.url, a.it.url, a.it.host, a.it.publisher, RUN),
+                *(SEEN, "done", SEEN + (prose.NEWEST - a.it.published), 2, "new", "full", a.id, a.id, 1),
+            )
+        ],
+    ),
+    Table(
+        "sighting",
+        "entry_id int8, feed_id int8, guid text, title text, summary text, published timestamptz, "
+        "first_at timestamptz, last_at timestamptz",
+        lambda a: [
+            (a.id, _feed(a.it), a.it.url, a.it.title, a.it.lead, a.it.published, SEEN, SEEN),
+        ],
+    ),
+    Table(
+        "page",
+        "id int8, entry_id int8, run_id text, fetched_at timestamptz, url text, status int4, fate text, "
+        "content_type text, archive_file text, archive_offset int8, archive_length int4, outcome text",
+        lambda a: [
+            (
+                *(a.id, a.id, RUN, SEEN, a.it.url, 200, "full", "text/html"),
+                *("pages.warc.gz", a.id * PAGE, PAGE, "new"),
+            )
         ],
     ),
     Table(
         "revision",
-        "entry_id int8, number int4, read_at timestamptz, digest text, url text, title text, lead text, "
-        "text text, authors text[], section text, published timestamptz, date_source text, "
+        "entry_id int8, number int4, page_id int8, read_at timestamptz, digest text, url text, title text, "
+        "lead text, text text, authors text[], section text, published timestamptz, date_source text, "
         "date_suspect bool, language text, language_confidence float4, image text, completeness text, "
         "completeness_reason text, engine text",
         lambda a: [
             (
-                *(a.id, 1, SEEN, a.digest, a.it.url, a.it.title, a.it.lead, a.it.text, [], ""),
+                *(a.id, 1, a.id, SEEN, a.digest, a.it.url, a.it.title, a.it.lead, a.it.text, [], ""),
                 *(a.it.published, "import", False, "fr", 1.0, "", "full", "", "import"),
             )
         ],
@@ -119,22 +143,39 @@ def _fill_store(url: str, count: int, advance: Callable[[int], None]) -> None:
     with psycopg.connect(url) as connection:
         connection.execute("set session_replication_role = replica")  # constraints between tables
         connection.execute(
-            f"truncate run, host, {', '.join(table.name for table in TABLES)} cascade".encode()
+            f"truncate run, host, feed, {', '.join(table.name for table in TABLES)} cascade".encode()
         )
         connection.execute(
             "insert into run (id, kind, started_at, polls, reason) values (%s, 'import', %s, false, '')",
             [RUN, SEEN],
         )
+        _add_feeds(connection)
         articles = prose.articles(0, count)
         while batch := [_stored(written) for written in islice(articles, COPIED)]:
             for table in TABLES:
                 _copy(connection, table, batch)
             advance(len(batch))
-        for name in ("entry", "article"):
+        for name in ("entry", "article", "page"):
             connection.execute("select setval(pg_get_serial_sequence(%s, 'id'), %s)", [name, count])
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("vacuum (analyze)")  # as the server would have done by itself in time
         connection.execute("checkpoint")
+
+
+def _add_feeds(connection: psycopg.Connection[Any]) -> None:
+    """A host and a feed of each publisher; their numbers are those of the publishers."""
+    for written in prose.articles(0, prose.PUBLISHERS):
+        values = {"host": written.host, "publisher": written.publisher, "id": _feed(written)}
+        connection.execute("insert into host (name) values (%(host)s)", values)
+        connection.execute(
+            "insert into feed (id, url, publisher, host) overriding system value "
+            "values (%(id)s, 'https://' || %(host)s || '/feed.xml', %(publisher)s, %(host)s)",
+            values,
+        )
+
+
+def _feed(written: Written) -> int:
+    return written.number % prose.PUBLISHERS + 1
 
 
 def _stored(written: Written) -> Stored:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
+
 from benchmarks.pages import hosts
 from pipeline.runtime import Runtime
 from pipeline.settings import Settings
@@ -31,6 +33,12 @@ class Workshop:
         """An empty library of this name."""
         self.embedded.create_database(name)
         return Library(self.folder / name, self.embedded.url(name), self.postmaster)
+
+    def stop_autovacuum(self) -> None:
+        """From now on tables are vacuumed on demand alone: else one library would pay for another's rows."""
+        with psycopg.connect(self.embedded.url("postgres"), autocommit=True) as connection:
+            connection.execute("alter system set autovacuum = off")
+            connection.execute("select pg_reload_conf()")
 
 
 @dataclass(frozen=True, slots=True)
