@@ -63,7 +63,7 @@ def main() -> int:
 def _plan() -> Plan:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What Veille costs, as ratios.")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="only these")
-    parser.add_argument("--pages", type=int, default=1_000, help="pages at most")
+    parser.add_argument("--pages", type=int, default=300, help="pages at most")
     parser.add_argument("--rounds", type=int, default=3, help="times that pages are read")
     parser.add_argument("--polls", type=int, default=10, help="times that each feed is polled")
     parser.add_argument("--few", type=int, default=2_000, help="articles of the small library")
@@ -83,9 +83,12 @@ def _measure(plan: Plan, shop: Workshop) -> Report:
     shelf = pages.shelve(found, shop.folder / "pages")
     feeds = pages.shelve_feeds(pages.feeds(), shop.folder / "feeds")
     warm = pages.warm()
-    with serving.served(shop.folder, feeds, shelf, pages.shelve(warm, shop.folder / "warm")) as port:
+    warm_shelf = pages.shelve(warm, shop.folder / "warm")
+    with serving.served(shop.folder, feeds, shelf, warm_shelf) as port:
         if "pages" in plan.parts:
-            _measure_pages(plan, shop, report, Setting(shop, found, warm, shelf, port, plan.environments))
+            setting = Setting(shop, found, warm, shelf, warm_shelf, port, plan.environments)
+            _measure_pages(plan, report, setting)
+            _measure_quality(shop, report)
         if "polls" in plan.parts:
             _measure_polls(plan, shop, report, feeds, port)
     if "library" in plan.parts:
@@ -93,13 +96,19 @@ def _measure(plan: Plan, shop: Workshop) -> Report:
     return report
 
 
-def _measure_pages(plan: Plan, shop: Workshop, report: Report, setting: Setting) -> None:
+def _measure_pages(plan: Plan, report: Report, setting: Setting) -> None:
     measured = rounds.measure(setting, plan.rounds)
-    if gold := pages.gold():
-        with progress(f"{len(gold)} pages whose text is known"):
-            measured.scores = rounds.score(shop, gold, pages.shelve(gold, shop.folder / "gold"))
     report.add(*findings.of_rounds(measured))
     report.figures["rounds"] = plain(measured)
+
+
+def _measure_quality(shop: Workshop, report: Report) -> None:
+    scores: dict[str, float] = {}
+    if gold := pages.gold():
+        with progress(f"{len(gold)} pages whose text is known"):
+            scores = rounds.score(shop, gold, pages.shelve(gold, shop.folder / "gold"))
+    report.add(findings.of_scores(scores))
+    report.figures["f1"] = scores
 
 
 def _measure_polls(plan: Plan, shop: Workshop, report: Report, feeds: Path, port: int) -> None:

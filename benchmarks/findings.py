@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from statistics import median
 
 from benchmarks.growth import Growth
+from benchmarks.line import Passage
 from benchmarks.polling import KINDS, Polls
 from benchmarks.report import Line
 from benchmarks.rounds import OURS, THEIRS, Rounds
@@ -11,6 +12,7 @@ from benchmarks.searching import APART, Latency
 
 PEERS = {"newspaper4k": (3.0, 4.5), "news-please": (5.5, 8.0)}  # wanted, goal
 READING = "Reading (CPU seconds, all processes and PostgreSQL)"
+QUALITY = "F1 of the texts, on pages whose text is known"
 CLOCK = "Two reading processes ÷ one (pages a second of the clock)"
 BESIDE = "Whole line ÷ extraction alone of others"
 POLLS = "Unchanged poll ÷ feedparser's parse of the feed"
@@ -21,59 +23,65 @@ _ASKED = dict(zip(KINDS, ("not modified", "sent again"), strict=True))
 
 def of_rounds(rounds: Rounds) -> Iterator[Line]:
     """Extraction and the whole line, alone and beside others."""
-    own, theirs, whole = rounds.reading(OURS), rounds.reading(THEIRS), rounds.line.cpu / rounds.line.pages
+    own, theirs = rounds.reading(OURS), rounds.reading(THEIRS)
+    whole = [passage.cpu / passage.pages for passage in rounds.passages]
     yield Line(
         "line_to_extraction",
         READING,
         "whole line ÷ own extraction alone",
-        (own / whole,),
+        _ratios(own, whole),
         least=0.65,
         goal=0.8,
-        note=f"{_ms(whole)} and {_ms(own)} a page",
+        note=f"{_ms(median(whole))} and {_ms(median(own))} a page",
     )
     yield Line(
         "extraction_to_trafilatura",
         READING,
         "own extraction ÷ trafilatura with metadata",
-        (theirs / own,),
+        _ratios(theirs, own),
         least=1.3,
         goal=1.8,
-        note=f"{_ms(own)} and {_ms(theirs)} a page",
+        note=f"{_ms(median(own))} and {_ms(median(theirs))} a page",
     )
-    yield _quality(rounds.scores)
-    yield from _two_to_one("extraction", rounds.pool(1), rounds.pool(2), 1.7)
-    yield from _two_to_one("line", rounds.rate(1), rounds.rate(2), 1.4)
+    yield _two_to_one("extraction", rounds.pool(1), rounds.pool(2), 1.7)
+    yield _two_to_one("line", rounds.line(1), rounds.line(2), 1.4)
     for peer in PEERS:
         yield _beside(rounds, peer, whole)
-    held = max(pool.memory for pools in rounds.pools.values() for pool in pools)
-    yield Line("worker_memory", SPACE, "a reading process, at its peak", (held / 1e6,), " MB", most=350)
-    for name in ("store", "index", "archive"):
-        size = getattr(rounds.line, name) / rounds.line.pages
-        yield Line(f"disk_{name}", SPACE, f"{name}, a page", (size / 1e3,), " kB")
+    held = tuple(max(pool.memory for pool in each.pools.values()) / 1e6 for each in rounds.each)
+    yield Line("worker_memory", SPACE, "a reading process, at its peak", held, " MB", most=350)
+    yield from _disk(rounds.passages)
 
 
-def _two_to_one(what: str, one: float, two: float, least: float) -> Iterator[Line]:
-    note = f"{two:.1f} and {one:.1f} a second"
-    yield Line(f"{what}_two_to_one", CLOCK, what, (two / one,), least=least, note=note)
+def _two_to_one(what: str, one: list[float], two: list[float], least: float) -> Line:
+    note = f"{median(two):.1f} and {median(one):.1f} a second"
+    return Line(f"{what}_two_to_one", CLOCK, what, _ratios(two, one), least=least, note=note)
 
 
-def _quality(scores: dict[str, float]) -> Line:
-    key, what = "f1_to_trafilatura", "F1 of its texts less trafilatura's"
-    if not scores:
-        return Line(key, READING, what, least=0, note="not measured: no pages with known texts here")
-    note = f"{scores[OURS]:.4f} and {scores[THEIRS]:.4f}"
-    return Line(key, READING, what, (round(scores[OURS] - scores[THEIRS], 4),), least=0, note=note)
-
-
-def _beside(rounds: Rounds, peer: str, whole: float) -> Line:
+def _beside(rounds: Rounds, peer: str, whole: list[float]) -> Line:
     least, goal = PEERS[peer]
     key = f"line_to_{peer}"
     if peer in rounds.absent:
-        note = f"not measured: {rounds.absent[peer]}"
-        return Line(key, BESIDE, peer, least=least, goal=goal, note=note)
-    theirs, failed = rounds.reading(peer), rounds.failed[peer]
-    note = f"{_ms(whole)} and {_ms(theirs)} a page" + (f"; it raised at {failed}" if failed else "")
-    return Line(key, BESIDE, peer, (theirs / whole,), least=least, goal=goal, note=note)
+        return Line(key, BESIDE, peer, least=least, goal=goal, note=f"not measured: {rounds.absent[peer]}")
+    theirs, failed = rounds.reading(peer), max(each.failed[peer] for each in rounds.each)
+    note = f"{_ms(median(whole))} and {_ms(median(theirs))} a page"
+    note += f"; it raised at {failed}" if failed else ""
+    return Line(key, BESIDE, peer, _ratios(theirs, whole), least=least, goal=goal, note=note)
+
+
+def _disk(passages: list[Passage]) -> Iterator[Line]:
+    """Every page is in the archive; store and index have articles, which are fewer."""
+    for name, per in (("store", "articles"), ("index", "articles"), ("archive", "pages")):
+        sizes = tuple(getattr(passage, name) / getattr(passage, per) / 1e3 for passage in passages)
+        yield Line(f"disk_{name}", SPACE, f"{name}, of one of the {per}", sizes, " kB")
+
+
+def of_scores(scores: dict[str, float]) -> Line:
+    """How well texts were found; no scores where there was nothing to tell it by."""
+    key, what = "f1_to_trafilatura", "own less trafilatura's"
+    if not scores:
+        return Line(key, QUALITY, what, least=0, note="not measured: no pages with known texts here")
+    note = f"{scores[OURS]:.4f} and {scores[THEIRS]:.4f}"
+    return Line(key, QUALITY, what, (round(scores[OURS] - scores[THEIRS], 4),), least=0, note=note)
 
 
 def of_polls(polls: Polls) -> Iterator[Line]:

@@ -52,7 +52,7 @@ def load(limit: int) -> tuple[str, list[Page]]:
 
 
 def warm() -> list[Page]:
-    """Other pages, to be read before the clock starts: those of the newsroom, unless they are measured."""
+    """Other pages, to be read before the clock starts: the newsroom's; none where those are measured."""
     return (
         [replace(page, path=f"/warm{page.path}", host=WARM_HOST) for page in _invented()] if corpus() else []
     )

@@ -13,7 +13,7 @@ import psutil  # type: ignore[import-untyped]  # it has no stubs
 
 from benchmarks.meter import peak
 from benchmarks.pages import Page
-from benchmarks.readers import FETCHED_AT
+from benchmarks.readers import FETCHED_AT, WARM
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class Pool:
     memory: int
 
     @classmethod
-    def of(cls, pages: list[Page], processes: int) -> Self:
-        """Have the pages read, by processes that are warm."""
+    def of(cls, pages: list[Page], warm: list[Page], processes: int) -> Self:
+        """Have the pages read, by new processes that have read others before."""
         from pipeline.workers import Workers
 
         with Workers(processes) as workers, ThreadPoolExecutor(processes) as threads:
@@ -43,7 +43,7 @@ class Pool:
                     workers.run("extract", task)
 
             list(threads.map(lambda _: workers.run("warm"), range(processes)))
-            list(threads.map(read, pages[: 5 * processes]))
+            list(threads.map(read, warm or pages[:WARM]))
             started = time.perf_counter()
             list(threads.map(read, pages))
             seconds = time.perf_counter() - started

@@ -1,8 +1,9 @@
 """Engines that read pages, each in a process of its own: `python readers.py ENGINE`, asked in JSON lines.
 
-A question names a shelf of pages, whose bytes are read and decoded before the clock starts, and whether the
-texts are wanted. Nothing is fetched. Imports only the standard library, apart from the engine that is asked
-for: it also runs in the environments of other projects, which know nothing of Veille.
+A question names a shelf of pages, whose bytes are read and decoded before the clock starts, another of pages
+to be read before that, and whether the texts are wanted. Nothing is fetched. Imports only the standard
+library, apart from the engine that is asked for: it also runs in the environments of other projects, which
+know nothing of Veille.
 """
 
 import gzip
@@ -16,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-WARM = 5  # pages that are read first: they load what is loaded once
+WARM = 5  # pages that are read first where there are no others: they load what is loaded once
 FETCHED_AT = datetime(2026, 11, 22, tzinfo=UTC)  # later than all real pages
 _CHARSET = re.compile(rb"charset\s*=\s*[\"']?([\w-]+)", re.IGNORECASE)
 
@@ -123,7 +124,7 @@ def main() -> None:
     for line in sys.stdin:
         question: dict[str, Any] = json.loads(line)
         pages = shelf(question["shelf"])
-        answered(read, pages[:WARM])
+        answered(read, (shelf(question["warm"]) if question.get("warm") else []) or pages[:WARM])
         started = time.process_time()
         texts, failed = answered(read, pages)
         said = {"cpu": time.process_time() - started, "failed": failed}

@@ -1,19 +1,17 @@
 """What is measured in turns, round after round, so that no part has the machine in another state than the
 others.
 
-Each figure is the best of its rounds: what disturbs a measurement only ever adds to it.
+Whatever reads is started anew in each round and reads other pages first: engines remember pages and dates
+that they have met. Figures are compared within a round, never with those of another.
 """
 
-import contextlib
-from collections import defaultdict
-from collections.abc import Iterator
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 from benchmarks import children, line, peers, serving
-from benchmarks.children import Child, Failed
+from benchmarks.children import Failed
 from benchmarks.line import Passage
 from benchmarks.pages import FEED, Page
 from benchmarks.peers import PEERS, Absent
@@ -27,35 +25,42 @@ _READERS = Path(__file__).with_name("readers.py")
 
 
 @dataclass(slots=True)
-class Rounds:
-    """What the rounds gave. By engine: CPU seconds for all pages, pages that it raised at; by number of
-    processes: what they read alone, and in the line.
+class Round:
+    """By engine: CPU seconds for all pages, and pages that it raised at; by number of processes: what they
+    read alone, and in the line.
     """
 
-    pages: int
-    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    seconds: dict[str, float] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
-    absent: dict[str, str] = field(default_factory=dict)  # engines that cannot be had, and why
-    scores: dict[str, float] = field(default_factory=dict)  # F1 of texts; empty where no gold is at hand
-    pools: dict[int, list[Pool]] = field(default_factory=lambda: defaultdict(list))
-    passages: dict[int, list[Passage]] = field(default_factory=lambda: defaultdict(list))
+    pools: dict[int, Pool] = field(default_factory=dict)
+    passages: dict[int, Passage] = field(default_factory=dict)
 
-    def reading(self, engine: str) -> float:
+
+@dataclass(slots=True)
+class Rounds:
+    """All rounds on so many pages; and the engines that could not be had in all of them, with the reason."""
+
+    pages: int
+    each: list[Round] = field(default_factory=list)
+    absent: dict[str, str] = field(default_factory=dict)
+
+    def reading(self, engine: str) -> list[float]:
         """CPU seconds a page, text and metadata alone."""
-        return min(self.seconds[engine]) / self.pages
+        return [each.seconds[engine] / self.pages for each in self.each]
 
     @property
-    def line(self) -> Passage:
-        """The passage with one reading process that cost least."""
-        return min(self.passages[1], key=lambda passage: passage.cpu)
+    def passages(self) -> list[Passage]:
+        """Those with one reading process."""
+        return [each.passages[1] for each in self.each]
 
-    def pool(self, processes: int) -> float:
+    def pool(self, processes: int) -> list[float]:
         """Pages a second of the clock."""
-        return max(pool.rate for pool in self.pools[processes])
+        return [each.pools[processes].rate for each in self.each]
 
-    def rate(self, processes: int) -> float:
+    def line(self, processes: int) -> list[float]:
         """Pages a second of the clock, through the whole line."""
-        return max(passage.pages / passage.wall for passage in self.passages[processes])
+        found = [each.passages[processes] for each in self.each]
+        return [passage.pages / passage.wall for passage in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,9 @@ class Setting:
 
     shop: Workshop
     pages: list[Page]
-    warm: list[Page]  # that go through the line before the clock starts
+    warm: list[Page]  # that are read before the clock starts, and go through the line
     shelf: Path
+    warm_shelf: Path
     port: int
     environments: Path | None  # the folder of the peers' environments; None leaves them out
 
@@ -75,20 +81,11 @@ def measure(setting: Setting, times: int) -> Rounds:
     found = Rounds(len(setting.pages))
     catalogue = {page.host: [FEED] for page in (*setting.pages, *setting.warm)}
     config = serving.write_config(setting.shop.folder / "config", setting.port, catalogue)
-    with contextlib.ExitStack() as stack:
-        readers = dict(_readers(setting, stack, found.absent))
-        with progress("pages, read alone and in the line", times * (len(readers) + 4)) as advance:
-            for number in range(times):
-                for name, child in readers.items():
-                    _read(found, name, child, setting.shelf)
-                    advance(1)
-                for processes in (1, 2):
-                    found.pools[processes].append(Pool.of(setting.pages, processes))
-                    advance(1)
-                    found.passages[processes].append(
-                        _pass(setting, config, f"line_{number}_{processes}", processes)
-                    )
-                    advance(1)
+    readers = {OURS: Path(sys.executable), THEIRS: Path(sys.executable), **_peers(setting, found.absent)}
+    with progress("pages, read alone and in the line", times) as advance:
+        for number in range(times):
+            found.each.append(_round(setting, config, number, readers, found.absent))
+            advance(1)
     return found
 
 
@@ -102,43 +99,42 @@ def score(shop: Workshop, gold: list[Page], shelf: Path) -> dict[str, float]:
     return scores
 
 
-def _readers(
-    setting: Setting, stack: contextlib.ExitStack, absent: dict[str, str]
-) -> Iterator[tuple[str, Child]]:
-    scratch = setting.shop.folder
-    for name in (OURS, THEIRS):
-        yield name, stack.enter_context(children.started(scratch, _READERS, name))
+def _peers(setting: Setting, absent: dict[str, str]) -> dict[str, Path]:
+    """The interpreters of the peers that can be had."""
+    if setting.environments is None:
+        absent |= {peer.name: "left out" for peer in PEERS}
+        return {}
+    found = {}
     for peer in PEERS:
-        if setting.environments is None:
-            absent[peer.name] = "left out"
-            continue
         try:
             with progress(f"{peer.name}, in an environment of its own"):
-                python = peers.python(peer, setting.environments)
+                found[peer.name] = peers.python(peer, setting.environments)
         except Absent as error:
             absent[peer.name] = str(error)
-        else:
-            yield (
-                peer.name,
-                stack.enter_context(children.started(scratch, _READERS, peer.name, python=python)),
-            )
+    return found
 
 
-def _read(found: Rounds, name: str, child: Child, shelf: Path) -> None:
-    if name in found.absent:
-        return
+def _round(
+    setting: Setting, config: Path, number: int, readers: dict[str, Path], absent: dict[str, str]
+) -> Round:
+    done = Round()
+    for name, python in readers.items():
+        if name not in absent:
+            _read(setting, done, name, python, absent)
+    for processes in (1, 2):
+        done.pools[processes] = Pool.of(setting.pages, setting.warm, processes)
+        library = setting.shop.library(f"line_{number}_{processes}")
+        done.passages[processes] = line.run(setting.shop.folder, library, config, setting.port, processes)
+    return done
+
+
+def _read(setting: Setting, done: Round, name: str, python: Path, absent: dict[str, str]) -> None:
     try:
-        answer: dict[str, Any] = child.ask({"shelf": str(shelf)})
+        with children.started(setting.shop.folder, _READERS, name, python=python) as child:
+            answer = child.ask({"shelf": str(setting.shelf), "warm": str(setting.warm_shelf)})
     except Failed as error:
         if name in (OURS, THEIRS):
             raise
-        found.absent[name] = str(error)
-        found.seconds.pop(name, None)
+        absent[name] = str(error)
         return
-    found.seconds[name].append(answer["cpu"])
-    found.failed[name] = answer["failed"]
-
-
-def _pass(setting: Setting, config: Path, name: str, processes: int) -> Passage:
-    library = setting.shop.library(name)
-    return line.run(setting.shop.folder, library, config, setting.port, processes)
+    done.seconds[name], done.failed[name] = answer["cpu"], answer["failed"]
