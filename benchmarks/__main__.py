@@ -65,7 +65,7 @@ def _plan() -> Plan:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="only these")
     parser.add_argument("--pages", type=int, default=300, help="pages at most")
     parser.add_argument("--rounds", type=int, default=3, help="times that pages are read")
-    parser.add_argument("--polls", type=int, default=10, help="times that each feed is polled")
+    parser.add_argument("--polls", type=int, default=5, help="times that each feed is polled in a round")
     parser.add_argument("--few", type=int, default=2_000, help="articles of the small library")
     parser.add_argument("--many", type=int, default=200_000, help="articles of the large library")
     parser.add_argument("--newcomers", type=int, default=1_000, help="articles that come into both")

@@ -18,7 +18,7 @@ BESIDE = "Whole line ÷ extraction alone of others"
 POLLS = "Unchanged poll ÷ feedparser's parse of the feed"
 SPACE = "Memory and disk"
 GROWTH = "Growth (CPU seconds from the finished text to the index)"
-_ASKED = dict(zip(KINDS, ("not modified", "sent again"), strict=True))
+_ASKED = {"feed": "not modified", "same": "sent again"}
 
 
 def of_rounds(rounds: Rounds) -> Iterator[Line]:
@@ -84,17 +84,19 @@ def of_scores(scores: dict[str, float]) -> Line:
     return Line(key, QUALITY, what, (round(scores[OURS] - scores[THEIRS], 4),), least=0, note=note)
 
 
-def of_polls(polls: Polls) -> Iterator[Line]:
+def of_polls(polls: list[Polls]) -> Iterator[Line]:
     """Unchanged feeds."""
-    for store, costs, most in (("without", polls.alone, 0.05), ("with", polls.stored, 0.4)):
+    parse = [each.feedparser for each in polls]
+    for store, most in (("without", 0.05), ("with", 0.4)):
         for kind in KINDS:
+            costs = [(each.stored if store == "with" else each.alone)[kind] for each in polls]
             yield Line(
                 f"poll_{store}_store_{kind}",
                 POLLS,
                 f"{_ASKED[kind]}, {store} the store",
-                (costs[kind] / polls.feedparser,),
+                _ratios(costs, parse),
                 most=most,
-                note=f"{_ms(costs[kind])} and {_ms(polls.feedparser)} a feed",
+                note=f"{_ms(median(costs))} and {_ms(median(parse))} a feed",
             )
 
 
