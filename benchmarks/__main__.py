@@ -4,19 +4,38 @@ Does not judge: the exit code says whether it was measured, not whether it was m
 """
 
 import argparse
+import errno
 import json
 import signal
 import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from benchmarks import findings, growth, meter, pages, polling, rounds, searching, serving, stock, workshop
+import psycopg
+
+from benchmarks import (
+    conditions,
+    findings,
+    growth,
+    pages,
+    polling,
+    rounds,
+    searching,
+    serving,
+    stock,
+    workshop,
+)
+from benchmarks.children import Failed
 from benchmarks.report import Report
 from benchmarks.rounds import Setting
 from benchmarks.workshop import Workshop
 from pipeline.cli.console import console, emit, plain, progress
+from pipeline.errors import VeilleError
 
-PARTS = ("pages", "polls", "library")
+PARTS = ("pages", "quality", "polls", "library")
+TROUBLE = (Failed, VeilleError, OSError, psycopg.Error)  # what is no bug
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +55,11 @@ class Plan:
     json: bool
 
     @property
+    def report(self) -> Path:
+        """Where the report is written."""
+        return self.folder / "report.json"
+
+    @property
     def environments(self) -> Path | None:
         """Where the environments of other projects lie; they are kept."""
         return self.folder / "peers" if self.peers else None
@@ -45,19 +69,29 @@ def main() -> int:
     """Measure what the arguments say."""
     plan = _plan()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # leave no process behind then either
+    machine = conditions.machine()
     try:
         with workshop.opened(plan.folder / "work") as shop:
-            report = _measure(plan, shop)
+            report = _measure(plan, shop, machine)
     except KeyboardInterrupt:
-        print("interrupted: nothing was reported", file=sys.stderr)  # noqa: T201
+        print(f"interrupted: {plan.report} has the parts that were over", file=sys.stderr)  # noqa: T201
         return 130
-    (plan.folder / "report.json").write_text(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
+    except TROUBLE as error:
+        print(f"nothing was measured: {_said(error)}", file=sys.stderr)  # noqa: T201
+        return 1
+    _show(plan, report)
+    return 1 if report.failed else 0
+
+
+def _show(plan: Plan, report: Report) -> None:
     if plan.json:
         emit(report.as_json())
     else:
+        console().print(report.as_heading(), markup=False, highlight=False)
         console().print(report.as_table())
-        console().print(f"All figures, and the queries: {plan.folder / 'report.json'}")
-    return 0
+        console().print(f"All figures, and the queries: {plan.report}", markup=False)
+    for part, why in report.failed.items():
+        print(f"{part} could not be measured: {why}", file=sys.stderr)  # noqa: T201
 
 
 def _plan() -> Plan:
@@ -65,35 +99,61 @@ def _plan() -> Plan:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="only these")
     parser.add_argument("--pages", type=int, default=300, help="pages at most")
     parser.add_argument("--rounds", type=int, default=3, help="times that pages are read")
-    parser.add_argument("--polls", type=int, default=5, help="times that each feed is polled in a round")
+    parser.add_argument("--polls", type=int, default=20, help="times that each feed is polled in a round")
     parser.add_argument("--few", type=int, default=2_000, help="articles of the small library")
     parser.add_argument("--many", type=int, default=200_000, help="articles of the large library")
     parser.add_argument("--newcomers", type=int, default=1_000, help="articles that come into both")
-    parser.add_argument("--queries", type=int, default=40, help="of each kind")
+    parser.add_argument("--queries", type=int, default=200, help="of each kind")
     parser.add_argument("--no-peers", dest="peers", action="store_false", help="without other projects")
     parser.add_argument("--folder", type=Path, default=Path(".veille/bench"), help="scratch; needs 4 GB")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return Plan(**vars(parser.parse_args()))
 
 
-def _measure(plan: Plan, shop: Workshop) -> Report:
+def _measure(plan: Plan, shop: Workshop, machine: dict[str, Any]) -> Report:
     name, found = pages.load(plan.pages)
-    shown = {**asdict(plan), "folder": str(plan.folder), "pages": f"{len(found)} of {name}"}
-    report = Report(meter.machine() | shown)
-    shelf = pages.shelve(found, shop.folder / "pages")
-    feeds = pages.shelve_feeds(pages.feeds(), shop.folder / "feeds")
-    warm = pages.warm()
+    feeds_name, feeds = pages.feeds()
+    report = Report(
+        {
+            "machine": machine,
+            "versions": conditions.versions(shop.embedded.url("postgres")),
+            "pages": {name: len(found), "rounds": plan.rounds},
+            "feeds": {feeds_name: len(feeds), "polls a round": plan.polls},
+            "library": {name: getattr(plan, name) for name in ("few", "many", "newcomers", "queries")},
+        },
+        load=machine["load before"],
+    )
+    shelf, warm = pages.shelve(found, shop.folder / "pages"), pages.warm()
     warm_shelf = pages.shelve(warm, shop.folder / "warm")
-    with serving.served(shop.folder, feeds, shelf, warm_shelf) as port:
-        if "pages" in plan.parts:
-            setting = Setting(shop, found, warm, shelf, warm_shelf, port, plan.environments)
-            _measure_pages(plan, report, setting)
-            _measure_quality(shop, report)
-        if "polls" in plan.parts:
-            _measure_polls(plan, shop, report, feeds, port)
-    if "library" in plan.parts:
-        _measure_library(plan, shop, report)
+    feed_shelf = pages.shelve_feeds(feeds, shop.folder / "feeds")
+    with serving.served(shop.folder, feed_shelf, shelf, warm_shelf) as port:
+        setting = Setting(shop, found, warm, shelf, warm_shelf, port, plan.environments)
+        parts: dict[str, Callable[[], None]] = {
+            "pages": lambda: _measure_pages(plan, report, setting),
+            "quality": lambda: _measure_quality(shop, report),
+            "polls": lambda: _measure_polls(plan, shop, report, feed_shelf, port),
+            "library": lambda: _measure_library(plan, shop, report),
+        }
+        for part in plan.parts:
+            _try(plan, report, part, parts[part])
     return report
+
+
+def _try(plan: Plan, report: Report, part: str, measure: Callable[[], None]) -> None:
+    """Whatever comes of this part, what was measured is written, and the other parts follow."""
+    try:
+        measure()
+    except TROUBLE as error:
+        report.failed[part] = f"{_said(error)}; to measure it alone: python -m benchmarks --parts {part}"
+    plan.report.write_text(json.dumps(report.as_json(), indent=2, ensure_ascii=False, default=str))
+
+
+def _said(error: BaseException) -> str:
+    """The cause in one line, and what to do about it where that is known."""
+    hint = getattr(error, "hint", "")
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        hint = "make room, or name another disk with --folder"
+    return "; ".join(filter(None, [" ".join(str(error).split()), hint]))
 
 
 def _measure_pages(plan: Plan, report: Report, setting: Setting) -> None:

@@ -54,7 +54,7 @@ def of_rounds(rounds: Rounds) -> Iterator[Line]:
 
 def _two_to_one(what: str, one: list[float], two: list[float], least: float) -> Line:
     note = f"{median(two):.1f} and {median(one):.1f} a second"
-    return Line(f"{what}_two_to_one", CLOCK, what, _ratios(two, one), least=least, note=note)
+    return Line(f"{what}_two_to_one", CLOCK, what, _ratios(two, one), least=least, note=note, clock=True)
 
 
 def _beside(rounds: Rounds, peer: str, whole: list[float]) -> Line:
@@ -130,7 +130,9 @@ def of_searches(latencies: list[Latency], stored: int) -> Iterator[Line]:
             (latency.p95,),
             " ms",
             most=None if latency.kind == APART else 50,
-            note=f"half within {latency.p50:.1f} ms; {latency.results:,.0f} found; {latency.queries[0]}",
+            clock=True,
+            note=f"half within {latency.p50:.1f} ms, the first {latency.first:.1f} ms; "
+            f"{latency.results:,.0f} found; {latency.queries[0].text}",
         )
 
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 PAGES = "06-pages-fr-raw-meta"
 FEEDS = "12-feeds-fr-2025/feeds"
 GOLD = ("01-pages-fr-jsonld-gold", "02-pages-scraper-gold")
+NEWSROOM = "the sample newsroom"
 HOSTS = 20
 WARM_HOST = "echauffement.localhost"
 FEED = "/feed.xml"  # of each host: its pages
@@ -48,7 +49,7 @@ def load(limit: int) -> tuple[str, list[Page]]:
     """What the pages are called, and at most so many of them."""
     folder = corpus()
     found = _real(folder / PAGES) if folder else _invented()
-    return f"{PAGES}" if folder else "the sample newsroom", found[:limit]
+    return PAGES if folder else NEWSROOM, found[:limit]
 
 
 def warm() -> list[Page]:
@@ -59,17 +60,21 @@ def warm() -> list[Page]:
 
 
 def gold() -> list[Page]:
-    """Real French pages whose text is known, without the JSON-LD that gives it away; none without corpus."""
+    """Real French pages whose text is known, without the JSON-LD that gives it away; none unless all sets
+    are there.
+    """
     folder = corpus()
-    return [page for name in GOLD for page in _with_gold(folder / name)] if folder else []
+    if folder is None or not all((folder / name).is_dir() for name in GOLD):
+        return []
+    return [page for name in GOLD for page in _with_gold(folder / name)]
 
 
-def feeds() -> list[bytes]:
-    """Real feeds, or those of the newsroom."""
+def feeds() -> tuple[str, list[bytes]]:
+    """What the feeds are called, and all of them: real ones, or those of the newsroom."""
     folder = corpus()
-    if folder:
-        return [file.read_bytes() for file in sorted((folder / FEEDS).iterdir())]
-    return [body for _, body in _newsroom() if re.search(rb"<(?:rss|feed|rdf:RDF)\b", body[:500])]
+    if folder and (folder / FEEDS).is_dir():
+        return FEEDS, [file.read_bytes() for file in sorted((folder / FEEDS).iterdir())]
+    return NEWSROOM, [body for _, body in _newsroom() if re.search(rb"<(?:rss|feed|rdf:RDF)\b", body[:500])]
 
 
 def host(number: int) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
+LOAD = 0.5  # cores that others may use where the clock's seconds are to be judged
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -26,6 +28,7 @@ class Line:
     most: float | None = None  # or at most this
     goal: float | None = None
     note: str = ""
+    clock: bool = False  # of the clock's seconds, which are more where others use the machine
 
     @property
     def value(self) -> float | None:
@@ -68,19 +71,45 @@ class Line:
 class Report:
     """All lines in their order, and beside them what was measured on and the figures behind the ratios."""
 
-    measured_on: dict[str, Any]
+    measured_on: dict[str, dict[str, Any]]  # groups of facts
+    load: float  # cores that were in use before
     lines: list[Line] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)  # parts that could not be measured, and why
 
     def add(self, *lines: Line) -> None:
         self.lines += lines
 
     def as_json(self) -> dict[str, Any]:
         """Everything, for programs."""
+        names = (*Line.__slots__, "value")
         lines = [
-            {name: getattr(line, name) for name in (*Line.__slots__, "value", "met")} for line in self.lines
+            {name: getattr(line, name) for name in names} | {"verdict": self.verdict(line)}
+            for line in self.lines
         ]
-        return {"measured_on": self.measured_on, "lines": lines, "figures": self.figures}
+        return {
+            "measured_on": self.measured_on,
+            "failed": self.failed,
+            "lines": lines,
+            "figures": self.figures,
+        }
+
+    def verdict(self, line: Line) -> str:
+        """Whether a line is as wanted, in a word; empty where nothing is wanted or seen."""
+        if line.met is None:
+            return ""
+        if line.clock and self.load > LOAD:
+            return "not judged"
+        return "met" if line.met else "missed"
+
+    def as_heading(self) -> str:
+        """What was measured on."""
+        groups = (
+            f"{name}: {', '.join(f'{fact} {value}' for fact, value in facts.items())}"
+            for name, facts in self.measured_on.items()
+        )
+        busy = f"seconds of the clock are not judged: others used {self.load:g} of its cores before"
+        return "\n".join([*groups, *([busy] if self.load > LOAD else [])])
 
     def as_table(self) -> "RenderableType":
         """The lines, for people."""
@@ -93,9 +122,8 @@ class Report:
                 group = line.group
                 made.add_section()
                 made.add_row(f"[bold]{escape(group)}[/]")
-            mark = {True: "met", False: "missed", None: ""}[line.met]
             said = f"{escape(line.what)}\n[dim]{escape(line.note)}[/]" if line.note else escape(line.what)
-            made.add_row(said, line.seen, line.wanted, mark)
+            made.add_row(said, line.seen, line.wanted, self.verdict(line))
         return made
 
 
