@@ -42,8 +42,8 @@ check: install ## Lint, types and the quick tests (at most 90 s): before every c
 crash: install ## Kill the line at 200 random moments and every named point: nothing is lost or doubled.
 	@VEILLE_CRASHES=200 $(PYTEST) -m crash
 
-bench: install ## Measure speed, memory and disk as ratios, also against other projects (ten minutes, 4 GB of disk).
-	@$(BIN)/python -m benchmarks
+bench: install ## Measure speed, memory and disk as ratios, also against other projects; QUICK=1: less of all, ours alone.
+	@$(BIN)/python -m benchmarks $(if $(QUICK),--pages 60 --rounds 1 --polls 5 --many 20000 --newcomers 250 --queries 50 --no-peers)
 
 format: install ## Format the code.
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -8,5 +8,6 @@ It is no test: nothing here fails because a machine is busy.
 In reading order: `meter` (what costs are), `pages` and `prose` (what is measured on: real pages, invented
 articles), `children`, `serving` and `workshop` (where it runs), then the measurements: `readers`, `peers` and
 `quality` (extraction alone, against others), `pool` (several processes), `line` (all of it), `polling`,
-`stock` with `growth` and `searching` (a large library); `report` and `__main__` put them together.
+`stock` with `growth` and `searching` (a large library); `conditions`, `findings`, `report` and `__main__` put
+them together.
 """

@@ -4,7 +4,6 @@ Does not judge: the exit code says whether it was measured, not whether it was m
 """
 
 import argparse
-import errno
 import json
 import signal
 import sys
@@ -123,6 +122,7 @@ def _measure(plan: Plan, shop: Workshop, machine: dict[str, Any]) -> Report:
         },
         load=machine["load before"],
     )
+    _write(plan, report)  # in the place of an earlier one
     shelf, warm = pages.shelve(found, shop.folder / "pages"), pages.warm()
     warm_shelf = pages.shelve(warm, shop.folder / "warm")
     feed_shelf = pages.shelve_feeds(feeds, shop.folder / "feeds")
@@ -134,7 +134,7 @@ def _measure(plan: Plan, shop: Workshop, machine: dict[str, Any]) -> Report:
             "polls": lambda: _measure_polls(plan, shop, report, feed_shelf, port),
             "library": lambda: _measure_library(plan, shop, report),
         }
-        for part in plan.parts:
+        for part in filter(plan.parts.__contains__, PARTS):
             _try(plan, report, part, parts[part])
     return report
 
@@ -145,14 +145,17 @@ def _try(plan: Plan, report: Report, part: str, measure: Callable[[], None]) -> 
         measure()
     except TROUBLE as error:
         report.failed[part] = f"{_said(error)}; to measure it alone: python -m benchmarks --parts {part}"
+    _write(plan, report)
+
+
+def _write(plan: Plan, report: Report) -> None:
     plan.report.write_text(json.dumps(report.as_json(), indent=2, ensure_ascii=False, default=str))
 
 
 def _said(error: BaseException) -> str:
     """The cause in one line, and what to do about it where that is known."""
-    hint = getattr(error, "hint", "")
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        hint = "make room, or name another disk with --folder"
+    hint = "make room there, or name another folder with --folder" if isinstance(error, OSError) else ""
+    hint = getattr(error, "hint", hint)
     return "; ".join(filter(None, [" ".join(str(error).split()), hint]))
 
 
