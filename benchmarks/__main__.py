@@ -116,9 +116,15 @@ def _measure(plan: Plan, shop: Workshop, machine: dict[str, Any]) -> Report:
         {
             "machine": machine,
             "versions": conditions.versions(shop.embedded.url("postgres")),
-            "pages": {name: len(found), "rounds": plan.rounds},
-            "feeds": {feeds_name: len(feeds), "polls a round": plan.polls},
-            "library": {name: getattr(plan, name) for name in ("few", "many", "newcomers", "queries")},
+            "counts": {
+                "pages": f"{len(found)} of {name}",
+                "rounds": plan.rounds,
+                "feeds": f"{len(feeds)} of {feeds_name}",
+                "polls a round": plan.polls,
+                "articles": f"{plan.few:,} and {plan.many:,}",
+                "newcomers": plan.newcomers,
+                "queries a kind": plan.queries,
+            },
         },
         load=machine["load before"],
     )

@@ -22,6 +22,7 @@ HOSTS = 20
 WARM_HOST = "echauffement.localhost"
 FEED = "/feed.xml"  # of each host: its pages
 _JSON_LD = re.compile(rb"<script[^>]*application/ld\+json[^>]*>.*?</script>", re.DOTALL | re.IGNORECASE)
+_FEED = re.compile(rb"<(?:rss|feed|rdf:RDF)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,12 @@ def feeds() -> tuple[str, list[bytes]]:
     """What the feeds are called, and all of them: real ones, or those of the newsroom."""
     folder = corpus()
     if folder and (folder / FEEDS).is_dir():
-        return FEEDS, [file.read_bytes() for file in sorted((folder / FEEDS).iterdir())]
-    return NEWSROOM, [body for _, body in _newsroom() if re.search(rb"<(?:rss|feed|rdf:RDF)\b", body[:500])]
+        name, bodies = FEEDS, [file.read_bytes() for file in sorted((folder / FEEDS).iterdir())]
+    else:
+        name, bodies = NEWSROOM, [body for _, body in _newsroom()]
+    return name, [
+        body for body in bodies if _FEED.search(body[:500])
+    ]  # no others: they would be left in peace
 
 
 def host(number: int) -> str:
