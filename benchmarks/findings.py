@@ -18,6 +18,11 @@ BESIDE = "Whole line ÷ extraction alone of others"
 POLLS = "Unchanged poll ÷ feedparser's parse of the feed"
 SPACE = "Memory and disk"
 GROWTH = "Growth (CPU seconds from the finished text to the index)"
+_HOLDS = (
+    ("store", "articles", "an article"),
+    ("index", "articles", "an article"),
+    ("archive", "pages", "a page"),
+)
 _ASKED = {"feed": "not modified", "same": "sent again"}
 
 
@@ -70,9 +75,9 @@ def _beside(rounds: Rounds, peer: str, whole: list[float]) -> Line:
 
 def _disk(passages: list[Passage]) -> Iterator[Line]:
     """Every page is in the archive; store and index have articles, which are fewer."""
-    for name, per in (("store", "articles"), ("index", "articles"), ("archive", "pages")):
+    for name, per, one in _HOLDS:
         sizes = tuple(getattr(passage, name) / getattr(passage, per) / 1e3 for passage in passages)
-        yield Line(f"disk_{name}", SPACE, f"{name}, of one of the {per}", sizes, " kB")
+        yield Line(f"disk_{name}", SPACE, f"{name}, {one}", sizes, " kB")
 
 
 def of_scores(scores: dict[str, float]) -> Line:
