@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 from functools import lru_cache
 from hashlib import blake2b
 
+from pipeline.memo import Memo
 from pipeline.model import Comparison
 from pipeline.tokens import fold, tokenize, words
 
@@ -52,15 +53,16 @@ def digest(title: str, text: str) -> str:
 
 def shingles(text: str) -> frozenset[int]:
     """The hashes of every three neighbouring stems; of a shorter text, one for the whole of it."""
-    said = [_multiplied(word.stem) for word in words(text)]
+    import numpy as np
+
+    said = [_hashes[word.stem] for word in words(text)]
     if 0 < len(said) < SHINGLE:
-        said += [(0, 0, 0)] * (SHINGLE - len(said))
-    return frozenset(
-        [  # `_signed`, as 500 calls a text would double the price
-            ((a + b + c + _SIGN) & _MASK) - _SIGN
-            for (a, _, _), (_, b, _), (_, _, c) in zip(said, said[1:], said[2:], strict=False)
-        ]
+        said += [0] * (SHINGLE - len(said))
+    hashes = np.array(said, np.uint64)
+    first, second, third = (
+        hashes[n : len(said) - SHINGLE + 1 + n] * factor for n, factor in enumerate(_FACTORS)
     )
+    return frozenset((first + second + third).view(np.int64).tolist())
 
 
 def bands(shingles: frozenset[int]) -> tuple[int, ...]:
@@ -123,12 +125,11 @@ def _title(title: str) -> tuple[list[str], frozenset[int]]:
     return sorted(token.exact for token in tokenize(title) if token.exact[0].isdigit()), shingles(title)
 
 
-@lru_cache(maxsize=1 << 16)
-def _multiplied(word: str) -> tuple[int, int, int]:
-    """The word's part in a shingle whose first, second or third word it is."""
-    hashed = int.from_bytes(blake2b(word.encode(), digest_size=8).digest())
-    first, second, third = (hashed * factor & _MASK for factor in _FACTORS)
-    return first, second, third
+def _hash(word: str) -> int:
+    return int.from_bytes(blake2b(word.encode(), digest_size=8).digest())
+
+
+_hashes = Memo(_hash)
 
 
 def _signed(value: int) -> int:

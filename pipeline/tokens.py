@@ -12,6 +12,8 @@ import unicodedata
 from functools import lru_cache
 from typing import NamedTuple
 
+from pipeline.memo import Memo
+
 # Compared in lower case with their accents, so « été », « maïs » and « dû » are words while « mais » and «
 # du » are not. Left out on purpose: « est » (Grand Est), « pas » (Pas-de-Calais), « sans » (sans-papiers),
 # « sous » (sous-marin), « or », « plus », « car », and single letters (vitamine D).
@@ -150,7 +152,7 @@ def tokenize(text: str) -> list[Token]:
     for match in _WORD.finditer(text.replace("_", " ")):
         start, end = match.span()
         surface = text[start:end]
-        word = _remembered(surface) if end - start <= MAX_WORD else _analysed(surface)
+        word = _placed[surface]
         if word is not None:
             begin, length, (exact, stemmed, stop) = word
             start += begin
@@ -163,9 +165,7 @@ def words(text: str) -> list[Word]:
     """The words of `tokenize` without their places, for a fifth of the price: no token has to be made."""
     if _JOINED.search(text):  # the one place where the blank would change a word
         return [Word(token.exact, token.stem, token.stop) for token in tokenize(text)]
-    found = _WORD.findall(text.replace("_", " "))
-    analysed = map(_remembered if max(map(len, found), default=0) <= MAX_WORD else _analysed, found)
-    return [one[2] for one in analysed if one]
+    return list(filter(None, map(_said.__getitem__, _WORD.findall(text.replace("_", " ")))))
 
 
 def fold(word: str) -> str:
@@ -217,7 +217,12 @@ def _analysed(surface: str) -> tuple[int, int, Word] | None:
     return (begin, end - begin, Word(exact, stem(exact), word.lower() in STOP_WORDS)) if exact else None
 
 
-_remembered = lru_cache(maxsize=1 << 16)(_analysed)
+def _unplaced(surface: str) -> Word | None:
+    analysed = _analysed(surface)
+    return analysed[2] if analysed else None
+
+
+_placed, _said = Memo(_analysed), Memo(_unplaced)
 _new = tuple.__new__  # what the constructor of a named tuple calls, at half the price
 
 
