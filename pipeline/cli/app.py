@@ -86,13 +86,26 @@ def run() -> None:
         _forget_output()
         sys.exit(141)
     except UsageProblem as error:
-        error.show()
-        if re.match("-[^-]", getattr(error, "option_name", "")):
-            _complain("words that start with a dash stand behind --", "veille search -- -word", code=2)
-        sys.exit(2)
+        _complain_of_usage(error)
     except Exception as error:
         logging.getLogger("pipeline").exception("%s", type(error).__name__)
         _complain(*_told(error))
+
+
+def _complain_of_usage(error: Any) -> NoReturn:
+    """Of options and arguments; a group of commands without any shows its help."""
+    context = getattr(error, "ctx", None)
+    called = context.command_path if context else "veille"
+    if error.format_message().startswith("Usage:"):
+        error.show()
+        sys.exit(2)
+    if called == "veille search" and re.match("-[^-]", getattr(error, "option_name", "")):
+        _complain(
+            f"{error.format_message()}: words that start with a dash stand behind --",
+            "veille search -- -word",
+            code=2,
+        )
+    _complain(error.format_message(), f"{called} --help", code=2)
 
 
 def _told(error: Exception) -> tuple[str, str]:
@@ -115,7 +128,7 @@ def _told(error: Exception) -> tuple[str, str]:
 def _command() -> int | None:
     """Run what the arguments say. Calling `app` would keep interruptions and broken pipes from us."""
     if sys.stdout is None:
-        raise Permanent("standard output is closed")
+        raise Permanent("standard output is closed", hint="veille … > /dev/null, if nobody is to read it")
     sys.stdout = output.opened(sys.stdout)
     configure(from_environment())
     command = typer.main.get_command(app)

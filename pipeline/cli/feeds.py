@@ -118,7 +118,9 @@ def import_feeds(
     rows = []
     with Runtime(from_environment()) as runtime:
         if saved_at and saved_at > runtime.now():
-            raise ConfigError(f"--at {at} has not come yet")
+            raise ConfigError(
+                f"--at {at} has not come yet", hint="leave --at out to take each file's own time"
+            )
         run = runs.fresh("import", polls=False, reason="saved feeds were imported", now=runtime.now())
         steps.start(runtime, run)
         with show.progress("importing feeds", len(files)) as advance:

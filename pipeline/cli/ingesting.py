@@ -104,7 +104,8 @@ def retry(
         raise ConfigError("a URL is needed, or --run", hint="veille runs show names what failed")
     from pipeline.store import entries
 
-    urls = [canonical(url) for url in address or ()]
+    with options.advice(options.WHOLE_ADDRESS):
+        urls = [canonical(url) for url in address or ()]
     with Runtime(from_environment()) as runtime:
         runtime.require_library()
         with runtime.store.transaction("retry") as tx:

@@ -47,7 +47,10 @@ def newsroom(
     shown = moment(now, show.PARIS, "--now") if now else None
     if settings:
         if port:
-            raise ConfigError("--port moves a newsroom when it is started; --settings starts none")
+            raise ConfigError(
+                "--port moves a newsroom when it is started; --settings starts none",
+                hint=f"veille newsroom --port {port}, then --settings in another terminal",
+            )
         served = Newsroom(folder)
         if shown or tick is not None:
             served.set_clock(shown, tick=tick)

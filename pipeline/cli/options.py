@@ -3,14 +3,16 @@
 Knows no command.
 """
 
+import contextlib
 import re
+from collections.abc import Iterator
 from datetime import date, datetime, tzinfo
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline.errors import ConfigError, Permanent, Unparsable
+from pipeline.errors import ConfigError, Permanent, Unparsable, VeilleError
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 Ndjson = Annotated[
@@ -20,7 +22,18 @@ Ndjson = Annotated[
 # Other years are slips of the keyboard (0202 for 2024), and around 1 and 9999 some zones are in a year that
 # Python does not have: the database would give back what nobody can read.
 YEARS = range(1000, 9999)
+WHOLE_ADDRESS = "give the whole address, as a browser shows it: https://example.org/article"
 NOWHERE = "https://feed.invalid/"  # where relative links of a saved feed lead, if its address is not given
+
+
+@contextlib.contextmanager
+def advice(hint: str) -> Iterator[None]:
+    """Says what to do about an error that does not say it: who meets it does not know for which command."""
+    try:
+        yield
+    except VeilleError as error:
+        error.hint = error.hint or hint
+        raise
 
 
 def as_address(path: str, *, base: str = NOWHERE) -> str:
@@ -32,7 +45,10 @@ def as_address(path: str, *, base: str = NOWHERE) -> str:
 def alone(*others: object) -> None:
     """Refuse what `--ndjson` would leave out in silence: it reads standard input, and writes a line each."""
     if any(others):
-        raise Permanent("--ndjson reads standard input and writes NDJSON; it takes no file and no --json")
+        raise Permanent(
+            "--ndjson reads standard input and writes NDJSON; it takes no file and no --json",
+            hint="leave the others out, and give the lines in a pipe, or in a file behind <",
+        )
 
 
 def given(value: str, what: str) -> str:
@@ -46,7 +62,9 @@ def day(text: str) -> date:
     try:
         found = date.fromisoformat(text)
     except ValueError as error:
-        raise ConfigError(f"{text!r} is no day; one like 2026-03-01 is expected") from error
+        raise ConfigError(
+            f"{text!r} is no day; one like 2026-03-01 is expected", hint="date -I prints today's"
+        ) from error
     _check_year(found, repr(text), ConfigError)
     return found
 
@@ -56,11 +74,17 @@ def moment(text: str, zone: tzinfo, what: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:
-        raise Unparsable(f"{what} is {text[:40]!r}; a time like 2024-01-26T11:00 is expected") from error
+        raise Unparsable(
+            f"{what} is {text[:40]!r}; a time like 2024-01-26T11:00 is expected",
+            hint="date -Iminutes prints the present one",
+        ) from error
     _check_year(found, what, Unparsable)
     return found if found.tzinfo else found.replace(tzinfo=zone)
 
 
 def _check_year(found: date, what: str, error: type[Permanent]) -> None:
     if found.year not in YEARS:
-        raise error(f"{what} is in the year {found.year}; {YEARS[0]} to {YEARS[-1]} are possible")
+        raise error(
+            f"{what} is in the year {found.year}; {YEARS[0]} to {YEARS[-1]} are possible",
+            hint="give the year with four digits, first: 2024-01-26",
+        )

@@ -11,13 +11,14 @@ import typer
 
 from pipeline.cli import console as show
 from pipeline.cli import lines
-from pipeline.cli.options import Json, Ndjson, alone, as_address, given, moment
+from pipeline.cli.options import WHOLE_ADDRESS, Json, Ndjson, advice, alone, as_address, given, moment
 from pipeline.errors import NotFound, Unparsable
 from pipeline.model import Article, Claims
 from pipeline.reading import PAGE_CAP
 from pipeline.runtime import Runtime
 from pipeline.settings import from_environment
 
+SAVED = "save the page in a browser, and give the file"
 EXTRACT_FIELDS = (
     "url", "title", "text", "lead", "authors", "published", "modified", "date_source", "date_suspect",
     "language", "language_confidence", "section", "image", "paywalled", "completeness",
@@ -76,7 +77,8 @@ def canonical(
         alone(url, json)
         lines.answer(work)
         return
-    found = work({"url": given(url, "a URL")})
+    with advice(WHOLE_ADDRESS):
+        found = work({"url": given(url, "a URL")})
     if json:
         show.emit(found)
     else:
@@ -90,17 +92,16 @@ def _page(runtime: Runtime, source: str) -> tuple[bytes, str, str]:
     try:
         scheme = urlsplit(source).scheme
     except ValueError as error:
-        raise Unparsable(f"{source!r} is no address: {error}") from error
+        raise Unparsable(f"{source!r} is no address: {error}", hint=WHOLE_ADDRESS) from error
     if scheme not in ("http", "https"):
         return show.read_bytes(source, PAGE_CAP), as_address(source, base="https://file.invalid/"), ""
     from pipeline.cli.visits import Visit
 
-    fetched = Visit(runtime).fetch(source, cap=PAGE_CAP)
+    with advice(SAVED):
+        fetched = Visit(runtime).fetch(source, cap=PAGE_CAP)
     response = fetched.response
     if not 200 <= response.status < 300 or response.truncated:  # noqa: PLR2004
-        raise NotFound(
-            f"{source} cannot be read: {response.said}", hint="save the page in a browser, and give the file"
-        )
+        raise NotFound(f"{source} cannot be read: {response.said}", hint=SAVED)
     return response.body, fetched.url, response.content_type
 
 

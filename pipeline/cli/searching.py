@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli import console as show
-from pipeline.cli.options import Json, day
+from pipeline.cli.options import Json, advice, day
 from pipeline.errors import ConfigError, NotFound
 from pipeline.runtime import Runtime
 from pipeline.settings import from_environment
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 MARK = "bold reverse"
+HELP = "veille search --help says how queries are written"
 FEW = 12  # names that fit on two lines of a terminal
 
 
@@ -46,7 +47,9 @@ def search(
 
     query = " ".join(words)
     if since and until and since > until:
-        raise ConfigError(f"--since {since} lies after --until {until}")
+        raise ConfigError(
+            f"--since {since} lies after --until {until}", hint=f"--since {until} --until {since}"
+        )
     filters = Filters(
         topics=tuple(topic or ()),
         publishers=tuple(publisher or ()),
@@ -55,7 +58,8 @@ def search(
         until=day(until) if until else None,
     )
     order = Sort(_one_of(sort, [str(s) for s in Sort], "sort order"))
-    topics = *filters.topics, *values(parse(query), "topic")
+    with advice(HELP):
+        topics = *filters.topics, *values(parse(query), "topic")
     with Runtime(from_environment()) as runtime:
         runtime.require_library()
         _check_topics(runtime, topics)

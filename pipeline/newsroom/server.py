@@ -31,6 +31,8 @@ from pipeline.newsroom.web import ADDRESS, Server
 # Below the ephemeral ports of Linux (from 32768) and macOS (from 49152): no outgoing connection can
 # take the newsroom's port between two of its starts.
 PORTS = range(20_000, 30_000)
+# What the system says of a home that is no folder, or none of ours.
+NO_HOME = (errno.EEXIST, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
 FASTEST = 1e6  # seconds a second: eleven days; much faster, it would soon have no year to be in
 
 
@@ -70,9 +72,19 @@ class Newsroom:
         self._lock: int | None = None
 
     def start(self) -> Self:
-        """Serve, in a thread. Raises Busy if the home is being served already or its port is taken."""
-        self.home.mkdir(parents=True, exist_ok=True)
-        self._lock = self._take_lock()
+        """Serve, in a thread. Raises Busy if the home is being served already or its port is taken,
+        ConfigError if it is no folder that can be written.
+        """
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            self._lock = self._take_lock()
+        except OSError as error:
+            if error.errno not in NO_HOME:
+                raise
+            raise ConfigError(
+                f"the newsroom cannot be kept in {self.home}: {error.strerror}",
+                hint="veille newsroom --home FOLDER, one of yours",
+            ) from error
         try:
             access.turn(self.access_log)
             self._server = self._bind()
@@ -280,7 +292,10 @@ class Newsroom:
 
 def _checked(tick: float | None) -> float | None:
     if tick is not None and not 0 <= tick <= FASTEST:
-        raise ConfigError(f"the clock cannot go {tick:g} seconds a second; 0 to {FASTEST:g} are expected")
+        raise ConfigError(
+            f"the clock cannot go {tick:g} seconds a second; 0 to {FASTEST:g} are expected",
+            hint="--tick 1 goes as yours, --tick 0 stands still",
+        )
     return tick
 
 

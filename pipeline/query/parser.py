@@ -5,6 +5,7 @@ Does not know what a single value means: `leaves` does.
 
 import re
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Final
 
 from pipeline.query import leaves
@@ -117,8 +118,11 @@ class _Parser:
         if not name[2]:  # « Élections: le point », as in a headline
             return self._value(field)
         known = ", ".join(FIELDS)
-        raise self._error(
-            f"unknown field {name[1]!r} (put a text with a colon in quotes); the fields are {known}"
+        near = get_close_matches(name[1].lower(), FIELDS, n=1)
+        raise QueryError(
+            f"unknown field {name[1]!r} (put a text with a colon in quotes); the fields are {known}",
+            self.at,
+            hint=f"did you mean {near[0]}:?" if near else "",
         )
 
     def _value(self, field: str) -> Query | None:

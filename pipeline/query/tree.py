@@ -20,8 +20,8 @@ class QueryError(Permanent):
 
     code = "query"
 
-    def __init__(self, message: str, position: int) -> None:
-        super().__init__(f"{message}, at character {position + 1} of the query")
+    def __init__(self, message: str, position: int, *, hint: str = "") -> None:
+        super().__init__(f"{message}, at character {position + 1} of the query", hint=hint)
         self.position = position
 
 
