@@ -88,7 +88,8 @@ def _config(named: str, home: Path) -> Path:
     """The folder that is named, else the home's own, else the one that is shipped."""
     if named:
         return Path(named).expanduser().absolute()
-    return home / "config" if (home / "config").is_dir() else ROOT / "config"
+    own = home / "config"
+    return own if os.path.isdir(own) else ROOT / "config"  # noqa: PTH112  Path's raises in a home of others
 
 
 def _number(env: Mapping[str, str], name: str, default: float, *, least: float, most: float) -> float:

@@ -326,6 +326,9 @@ def test_a_home_is_served_by_one_newsroom_at_a_time(newsroom):
 
 def test_a_home_that_never_started_or_is_damaged_says_so(tmp_path):
     with pytest.raises(NotFound, match="never been started"):
+        Newsroom(tmp_path / "none").write_config(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    with pytest.raises(NotFound, match="never been started"):
         _ = Newsroom(tmp_path).hosts
     (tmp_path / "newsroom.json").write_text("{")
     with pytest.raises(ConfigError, match=r"newsroom\.json is damaged"):

@@ -13,6 +13,7 @@ from pathlib import Path
 from pipeline.checkup import memory as room
 from pipeline.checkup.check import Check, as_bad, gigabytes, listed
 from pipeline.errors import VeilleError
+from pipeline.installation import repair
 from pipeline.runtime import Runtime
 
 LOW_DISK = 2 << 30  # bytes: some weeks of pages of 200 feeds
@@ -27,7 +28,7 @@ def python() -> Check:
     found = f"{sys.version.split()[0]} in {sys.prefix}"
     if wrong := list(_unmet()):
         said = f"{found}; {listed(wrong)}"
-        return Check("Python", "failed", said, "make install, or pip install veille in Airflow's environment")
+        return Check("Python", "failed", said, repair())
     places = ssl.get_default_verify_paths()
     if not places.cafile and not places.capath:
         said = f"{found}; it has no certificates, so no https address can be read"

@@ -11,11 +11,16 @@ import sys
 def main() -> None:
     """The entry point of the command `veille`."""
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
-        sys.exit(f"veille needs Python 3.11, 3.12 or 3.13; this is {sys.version.split()[0]}")
+        this = sys.version.split()[0]
+        sys.exit(
+            f"veille: Python 3.11, 3.12 or 3.13 is needed, not {this}\n  → make PYTHON=python3.12 install"
+        )
     try:
         from pipeline.cli.app import run
     except KeyboardInterrupt:
         sys.exit(130)
     except ImportError as error:
-        sys.exit(f"veille: a library is missing or broken: {error}\n  → make install")
+        from pipeline.installation import repair
+
+        sys.exit(f"veille: a library is missing or broken: {error}\n  → {repair()}")
     run()

