@@ -43,8 +43,8 @@ class _Json(logging.Formatter):
 
 
 class _HomeLog(WatchedFileHandler):
-    """A file in the home. It is made when there is something to log: a command that only looks leaves no home
-    behind. Where it cannot be written, events are lost, not the command: whoever needs the home says why.
+    """A file in the home, where there is one: neither a command that only looks nor one that fails leaves a
+    home behind. Where it cannot be written, events are lost, not the command: who needs the home says why.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,9 +60,7 @@ class _HomeLog(WatchedFileHandler):
             super().handleError(record)
 
     def _open(self) -> io.TextIOWrapper:
-        path = Path(self.baseFilename)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        turn(path)
+        turn(Path(self.baseFilename))
         return super()._open()
 
 

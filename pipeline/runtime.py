@@ -104,12 +104,18 @@ class Runtime:
         return bool((self.settings.database_url or self.embedded_root) and self._connected.schema_version())
 
     def require_library(self) -> None:
-        """Raise NotFound where the home has none, for commands that find nothing in an empty one either."""
-        if not self.settings.database_url and self.embedded_root is None:
+        """Raise NotFound where there is none, for commands that find nothing in an empty one either."""
+        if self.has_library():
+            return
+        if self.settings.database_url:
             raise NotFound(
-                f"there is no library in {self.settings.home}",
-                hint="set VEILLE_HOME to the folder that has one, or make one here: veille ingest",
+                "there is no library in the database that VEILLE_DATABASE_URL names",
+                hint="name the database that has one, or make one there: veille ingest",
             )
+        raise NotFound(
+            f"there is no library in {self.settings.home}",
+            hint="set VEILLE_HOME to the folder that has one, or make one here: veille ingest",
+        )
 
     def migrate(self) -> None:
         """Bring the schema up to date, whoever it belongs to."""

@@ -31,7 +31,8 @@ Watch = Callable[[str, Callable[[], int]], AbstractContextManager[object]]
 
 
 def start(runtime: Runtime, run: Run) -> None:
-    """Make the run known. Repeating it changes nothing."""
+    """Make the run known, and the home, which keeps its log. Repeating it changes nothing."""
+    runtime.settings.home.mkdir(parents=True, exist_ok=True)
     with runtime.store.transaction("start") as tx:
         runs.start(tx, run, now=runtime.now())
 

@@ -101,6 +101,19 @@ def on_a_server(*statements, undo=(), options=""):
     return fault
 
 
+@contextlib.contextmanager
+def an_empty_database(scene):
+    """A server's database in which nothing is yet."""
+    import databases
+
+    server = scene.request.getfixturevalue("server")
+    name = databases.clone(server, "template0")
+    scene.settings["VEILLE_DATABASE_URL"] = server.url(name)
+    yield
+    assert scene.execute("select from pg_tables where schemaname = 'public'").rowcount == 0
+    databases.drop(server, name)
+
+
 def failing(table, body):
     """A server on which every new row of a table meets with something, as long as the fault lasts."""
     function = (

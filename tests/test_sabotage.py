@@ -19,6 +19,7 @@ import pytest
 import scenes
 from faults import (
     a_folder,
+    an_empty_database,
     both,
     failing,
     filled_up,
@@ -44,6 +45,8 @@ from offspring import PROGRAM
 from scenes import ARTICLES, SOURCES
 from sites import Site
 from waiting import eventually
+
+from pipeline.installation import repair
 
 pytestmark = pytest.mark.slow
 
@@ -117,6 +120,10 @@ FILES = [
          "none/v.prom cannot be written: No such", "ls -ld", on_a_server()),
     Case("a file for the newsroom's home", "newsroom --home text.txt", "text.txt: File exists",
          "veille newsroom --home FOLDER"),
+    Case("a newsroom's home of somebody else", "newsroom --home folder/x", "folder/x: Permission denied",
+         "veille newsroom --home FOLDER", unreadable("folder")),
+    Case("a newsroom of somebody else", "newsroom --home folder --settings",
+         "folder/newsroom.json: Permission denied", "ls -ld ", unreadable("folder")),
     Case("a newsroom's home below a file", "newsroom --home text.txt/x", "text.txt/x: Not a directory",
          "veille newsroom --home FOLDER"),
 ]  # fmt: skip
@@ -218,7 +225,10 @@ NAMES = [
     Case("a newsroom to move that is not started", "newsroom --settings --port 2000",
          "--settings starts none", "veille newsroom --port 2000"),
     *(Case(f"no library: {command}", command, "there is no library in ", "veille ingest")
-      for command in ("search pont", "show 1", "runs show", "retry --run last", "index check")),
+      for command in ("search pont", "show 1", "runs", "runs show", "retry --run last", "status",
+                      "index check", "index rebuild")),
+    Case("no library in the database of a server", "status", "there is no library in the database",
+         "veille ingest", an_empty_database),
 ]  # fmt: skip
 
 SETTINGS = [
@@ -301,6 +311,8 @@ DISKS = [
          read_only("home")),
     Case("a home of somebody else", IMPORT, "Permission denied", "set VEILLE_HOME to a folder of yours",
          both(a_folder("home"), unreadable("home"))),
+    Case("a home of somebody else that may have a configuration", IMPORT, "Permission denied",
+         "set VEILLE_HOME", both(a_folder("home"), unreadable("home")), settings={"VEILLE_CONFIG": ""}),
 ]  # fmt: skip
 
 OTHERS = [
@@ -396,6 +408,7 @@ def _does_it_now(scene, arguments):
 def test_where_the_traceback_is(scene):
     """In the home's log, or on standard error for those who asked for it there."""
     scene.on_a_server()
+    scene.home.mkdir()
     scene.run(["show", "999999"])
     _, _, said = scene.run(["show", "999999"], VEILLE_LOG="json")
 
@@ -404,17 +417,30 @@ def test_where_the_traceback_is(scene):
 
 
 def test_a_command_that_only_looks_leaves_no_home_behind(scene):
-    """Neither help nor a doctor nor a page that is read makes a folder in which there is nothing."""
+    """Neither help nor a doctor nor a page that is read makes a folder in which there is nothing; nor does
+    a command that fails make one for its log.
+    """
     for command in (
         "--help",
         "doctor",
         "sources",
+        "topics",
         "canonical https://gazette.invalid/a",
         "language text.txt",
     ):
         code, _, said = scene.run(shlex.split(command))
         assert code == 0, said
         assert not scene.home.exists(), command
+    for command in ("extract none.html", "search pont", "status"):
+        assert scene.run(shlex.split(command))[0] == 1
+        assert not scene.home.exists(), command
+
+
+def test_topics_are_counted_where_there_is_a_library(scene):
+    """Elsewhere there is nothing to count, which is not 0."""
+    assert {topic["articles"] for topic in json.loads(scene.run(["topics", "--json"])[1])} == {None}
+    scene.on_a_server()
+    assert {topic["articles"] for topic in json.loads(scene.run(["topics", "--json"])[1])} == {0}
 
 
 def test_a_password_is_never_shown(scene):
@@ -448,12 +474,13 @@ app.run()
             "sys.modules['py3langid'] = None",
             "language text.txt",
             "a library is missing or broken: ",
-            "make install",
+            repair(),
         ),
     ],
 )
 def test_a_broken_program_says_so(scene, before, command, cause, hint):
     """Without the message of a bug, which may quote a page."""
+    scene.home.mkdir()
     program = scene.folder / "broken.py"
     program.write_text(BROKEN.format(before))
     done = subprocess.run(
@@ -471,6 +498,22 @@ def test_a_broken_program_says_so(scene, before, command, cause, hint):
     assert "geheim" not in done.stderr
     assert "Traceback" not in done.stderr
     assert "Traceback" in (scene.home / "veille.log").read_text()
+
+
+def test_a_bug_without_a_home_says_how_its_traceback_can_be_seen(scene):
+    """There is no log to send then."""
+    program = scene.folder / "broken.py"
+    program.write_text(BROKEN.format(""))
+    said = subprocess.run(
+        [*PROGRAM, str(program), "broken"],
+        env=os.environ | scene.settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stderr
+
+    assert said.endswith("\n  → run it again with VEILLE_LOG=text, and please report what it says then\n")
+    assert not scene.home.exists()
 
 
 # --- streams that say nothing

@@ -30,15 +30,22 @@ def sources(json: Json = False) -> None:
 
 
 def topics(json: Json = False) -> None:
-    """List the topics and how many articles carry each."""
+    """List the topics and, if there is a library, how many of its articles carry each."""
     from pipeline.store import articles
 
+    counts: dict[str, int] | None = None
     with Runtime(from_environment()) as runtime:
         rules = runtime.rules
-        with runtime.store.transaction("topics") as tx:
-            counts = articles.topic_counts(tx)
+        if runtime.has_library():
+            with runtime.store.transaction("topics") as tx:
+                counts = articles.topic_counts(tx)
     rows = [
-        {"id": rule.id, "version": rule.version, "label": rule.label, "articles": counts.get(rule.id, 0)}
+        {
+            "id": rule.id,
+            "version": rule.version,
+            "label": rule.label,
+            "articles": None if counts is None else counts.get(rule.id, 0),
+        }
         for rule in rules
     ]
     if json:
@@ -48,7 +55,8 @@ def topics(json: Json = False) -> None:
     for row in rows:
         label = row["label"]
         assert isinstance(label, Mapping)
-        table.add_row(str(row["id"]), label.get("fr", ""), str(row["version"]), str(row["articles"]))
+        count = "" if counts is None else str(row["articles"])
+        table.add_row(str(row["id"]), label.get("fr", ""), str(row["version"]), count)
     show.console().print(table)
 
 
@@ -58,6 +66,7 @@ def rebuild_index(json: Json = False) -> None:
     from pipeline.store import articles
 
     with Runtime(from_environment()) as runtime:
+        runtime.require_library()
         with runtime.store.transaction("count") as tx:
             total = articles.count(tx)
         with show.progress("rebuilding the index", total) as advance:
@@ -102,6 +111,7 @@ def status(
     from pipeline import metrics
 
     with Runtime(from_environment()) as runtime:
+        runtime.require_library()
         found = metrics.collect(runtime)
     if prometheus:
         metrics.write(found, prometheus)

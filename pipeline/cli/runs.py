@@ -26,8 +26,10 @@ def list_runs(
         return
     from pipeline.store import runs
 
-    with Runtime(from_environment()) as runtime, runtime.store.transaction("runs") as tx:
-        found = runs.recent(tx, limit)
+    with Runtime(from_environment()) as runtime:
+        runtime.require_library()
+        with runtime.store.transaction("runs") as tx:
+            found = runs.recent(tx, limit)
     if json:
         show.emit([show.plain(run) | {"discovered": n, "waiting": waiting} for run, n, waiting in found])
         return
