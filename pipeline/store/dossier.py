@@ -42,9 +42,9 @@ def of(tx: Transaction, name: str) -> Dossier:
     article = _find(tx, name)
     row = tx.execute(SQL["get"], {"article": article}).fetchone()
     assert row
-    revision: RevisionRow = revision_of(tx.execute(SQL["text"], {"article": article}).fetchone() or {})
-    entries = list(tx.execute(SQL["entries_of"], {"article": article}))
     speaker = {"entry": row["entry_id"]}
+    revision: RevisionRow = revision_of(tx.execute(SQL["text"], speaker).fetchone() or {})
+    entries = list(tx.execute(SQL["entries_of"], {"article": article}))
     return Dossier(
         id=article,
         url=row["url"],
