@@ -213,6 +213,6 @@ def test_saved_feeds_that_are_none_are_named(veille, tmp_path):
     assert told.startswith("1 feed, 0 items, 0 new entries")
     assert f"no feed: {files[1]}" in said
     assert f"\n  {files[2]} cannot be read: No such file" in said
-    assert f"{files[0]}: 1 items without a usable link\n  → give --url" in told
+    assert f"{files[0]}: 1 item without a usable link\n  → give --url" in told
     assert b"importing feeds" in done.stderr
     assert veille("feeds", "import", files[0], "--url", "https://exemple.fr/rss").returncode == 0

@@ -3,15 +3,20 @@
 import json
 import os
 import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from offspring import PROGRAM, VEILLE
 
 from pipeline.cli.console import progress, read_bytes
+from pipeline.cli.library import _print_status
 from pipeline.cli.lines import attempt, text
 from pipeline.cli.runs import print_report
 from pipeline.errors import Permanent, TooLarge, Unparsable
+from pipeline.metrics import Feeds, Status
 from pipeline.store.runs import Report, Run
+from pipeline.wording import counted
 
 ECHO = """
 from pipeline.cli import lines
@@ -116,6 +121,31 @@ def test_what_can_be_tried_again_is_offered(capsys, fate, outcome, offered):
 
     assert f"What deserves a look\n{outcome} ({fate}): https://exemple.fr/a" in told
     assert ("veille retry --run command/1" in told) is offered
+
+
+LONG = f"https://gazette.exemple.fr/{'rubrique/' * 9}une.xml"
+
+
+def test_an_address_can_be_copied_whatever_the_width(capsys, monkeypatch):
+    """It has a line of its own; what is said of it hangs below."""
+    monkeypatch.setenv("COLUMNS", "80")
+    trouble = {"url": LONG, "error": "HTTP 404 " * 12, "broken": "", "without_link": 1}
+    failure = {"url": LONG, "outcome": "failed", "page_fate": "gone", "reason": "HTTP 410", "gave_up": False}
+    print_report(replace(reported(), feed_trouble=[trouble], failures=[failure]))
+    figures = Status(Feeds(1, 0, 1, 0), {"waiting": 0}, {}, 0, 0, 0, 0, 0, 0, {}, [])
+    silent = {"url": LONG, "error": "", "changed_at": None}
+    _print_status(replace(figures, silent_feeds=[silent, silent | {"changed_at": datetime.now(UTC)}]))
+    lines = capsys.readouterr().out.splitlines()
+
+    assert lines.count(f"feed: {LONG}") == 3
+    assert f"failed (gone): {LONG}" in lines
+    assert max(len(line) for line in lines if LONG not in line) <= 80
+    assert [line for line in lines if "1 item without a usable link" in line]
+
+
+def test_figures_stand_in_sentences():
+    assert [counted(n, "copy", "copies") for n in (0, 1, 2)] == ["0 copies", "1 copy", "2 copies"]
+    assert [counted(n, "item") for n in (1, 2)] == ["1 item", "2 items"]
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def test_the_doctor_sees_lost_and_refused_documents(runtime):
     index.drain(runtime, "next")
 
     runtime.index.delete([str(ids[0])])
-    assert doctor(runtime) == ("failed", "1 documents; the store has 2", "veille index rebuild")
+    assert doctor(runtime) == ("failed", "1 document; the store has 2", "veille index rebuild")
 
     index.rebuild(runtime)
     saved_again(runtime)

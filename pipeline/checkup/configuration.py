@@ -12,6 +12,7 @@ from pipeline.errors import VeilleError
 from pipeline.runtime import Runtime
 from pipeline.settings import ROOT
 from pipeline.store import feeds
+from pipeline.wording import counted
 
 WHAT = "configuration"
 
@@ -46,7 +47,8 @@ def _readable(runtime: Runtime) -> Check:
     if wrong:
         return Check(WHAT, "failed", "\n".join(map(str, wrong)), wrong[0].hint)
     publishers, count = len(runtime.catalogue.publishers), len(runtime.catalogue.feeds())
-    return Check(WHAT, "ok", f"{publishers} publishers, {count} feeds, {len(runtime.rules)} topics")
+    said = (counted(publishers, "publisher"), counted(count, "feed"), counted(len(runtime.rules), "topic"))
+    return Check(WHAT, "ok", ", ".join(said))
 
 
 def _strangers(runtime: Runtime) -> Iterator[Check]:
@@ -58,7 +60,7 @@ def _strangers(runtime: Runtime) -> Iterator[Check]:
     with runtime.store.transaction("doctor") as tx:
         found = feeds.strangers(tx, urls, since=runtime.now() - metrics.SILENT_AFTER)
     if found:
-        said = f"{len(found)} feeds that were asked this week are not in it: {listed(found)}"
+        said = f"{counted(len(found), 'feed')} asked this week, not in it any more: {listed(found)}"
         yield Check(
             WHAT, "warning", said, "set VEILLE_CONFIG to the folder that names them, if they are missed"
         )

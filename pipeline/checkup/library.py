@@ -17,6 +17,7 @@ from pipeline.errors import NotFound, Unparsable
 from pipeline.runtime import Runtime
 from pipeline.store import health
 from pipeline.store.health import Health
+from pipeline.wording import counted
 
 SKEW = timedelta(seconds=5)  # between two clocks; what is due may be so much too early or late
 AHEAD = timedelta(minutes=1)
@@ -68,7 +69,7 @@ def index(runtime: Runtime) -> Check:
         figures = indexing.figures(runtime)
     except NotFound as error:
         return Check("index", "warning", str(error), "veille ingest makes it, or veille index rebuild")
-    found = f"{figures.held} documents"
+    found = counted(figures.held, "document")
     if figures.refused:
         found += f", {figures.refused} refused"
     if figures.waiting:
@@ -87,7 +88,7 @@ def archive(runtime: Runtime, stored: Stored | None) -> Check:
     folder = runtime.settings.archive
     files = [path for path in folder.rglob("*.warc.gz") if path.is_file()] if folder.is_dir() else []
     size = sum(path.stat().st_size for path in files)
-    found = f"{len(files)} files, {gigabytes(size)} in {_short(folder)}"
+    found = f"{counted(len(files), 'file')}, {gigabytes(size)} in {_short(folder)}"
     if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
         return Check("archive", "failed", f"{found}, which cannot be written", f"ls -ld {folder}")
     last = stored.health.last_page if stored else None

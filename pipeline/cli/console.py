@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 PARIS = ZoneInfo("Europe/Paris")
+PARIS_TIMES = "times are those of Paris"  # said once where several are shown
 ASK_EVERY = 0.5  # seconds: a look at the store costs a millisecond
 
 
@@ -86,13 +87,17 @@ def hanging(mark: str, text: "str | Text") -> "Table":
     return made
 
 
-def counted(n: int, one: str, many: str) -> str:
-    """« 1 entry », « 2 entries »."""
-    return f"{n} {one if n == 1 else many}"
+def about(address: str, said: str, *, style: str = "") -> None:
+    """What is said of an address: that on a line of its own, unbroken, to be copied; the rest below it."""
+    from rich.text import Text
+
+    out = console()
+    out.print(Text(address, style=style), soft_wrap=True)
+    out.print(hanging("   ", Text(said, style="dim")))
 
 
 def when(moment: datetime | None) -> str:
-    """A time as people in France read it."""
+    """A time as people in France read it, in Paris."""
     return moment.astimezone(PARIS).strftime("%d/%m/%Y %H:%M") if moment else ""
 
 

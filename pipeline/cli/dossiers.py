@@ -39,6 +39,7 @@ def _print_dossier(found: Any) -> None:
     out.print(Text(article.title, style="bold"))
     about = [found.publisher, show.when(article.published), article.language, article.completeness]
     out.print(Text(" · ".join(filter(None, about)), style="dim"))
+    out.print(Text(show.PARIS_TIMES, style="dim"))
     if article.authors:
         out.print(Text(", ".join(article.authors), style="dim"))
     out.print(Text(found.url, style="dim"), soft_wrap=True)

@@ -19,6 +19,7 @@ from pipeline.reading import FEED_CAP
 from pipeline.runtime import Runtime
 from pipeline.settings import from_environment
 from pipeline.store import runs
+from pipeline.wording import counted
 
 EXPECTED = "RSS, Atom, RDF or JSON Feed is expected; veille extract reads pages"
 
@@ -86,12 +87,12 @@ def _feed(feed: Feed) -> dict[str, object]:
 def _print_feed(feed: dict[str, Any]) -> None:
     entries = feed["entries"]
     out = show.console()
-    table = show.table(f"{feed['format']}: {feed['title']}", "published", "title", "url")
+    table = show.table(f"{feed['format']}: {feed['title']}", "published (Paris)", "title", "url")
     for entry in entries:
         table.add_row(show.when(entry["published"]), entry["title"], entry["canonical_url"])
     out.print(table)
-    links = show.counted(feed["without_link"], "item", "items")
-    out.print(f"{show.counted(len(entries), 'entry', 'entries')}, {links} without a link", highlight=False)
+    links = counted(feed["without_link"], "item")
+    out.print(f"{counted(len(entries), 'entry', 'entries')}, {links} without a link", highlight=False)
     if any(entry["url"].startswith(NOWHERE) for entry in entries):
         out.print("some links are relative: --url says where the feed came from", style="yellow")
     if feed["broken"]:
@@ -144,12 +145,14 @@ def import_feeds(
         show.emit(totals)
     else:
         typer.echo(
-            f"{show.counted(totals['feeds'], 'feed', 'feeds')}, "
-            f"{show.counted(totals['items'], 'item', 'items')}, "
-            f"{show.counted(totals['new'], 'new entry', 'new entries')}"
+            f"{counted(totals['feeds'], 'feed')}, "
+            f"{counted(totals['items'], 'item')}, "
+            f"{counted(totals['new'], 'new entry', 'new entries')}"
         )
         for row in rows:
             _print_remarks(row, url)
+        if report.waiting:
+            typer.echo("their pages are fetched and read by the next run\n  → veille ingest")
     if unusable:
         raise _not_taken(unusable, len(rows))
 
@@ -193,6 +196,6 @@ def _print_remarks(row: dict[str, Any], url: str) -> None:
     if row["broken"]:
         typer.echo(f"broken, but read: {row['path']}: {row['broken']}")
     if row["without_link"]:
-        typer.echo(f"{row['path']}: {row['without_link']} items without a usable link")
+        typer.echo(f"{row['path']}: {counted(row['without_link'], 'item')} without a usable link")
         if not url:
             typer.echo("  → give --url, where the feed came from: relative links start there")

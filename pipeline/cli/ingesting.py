@@ -20,6 +20,7 @@ from pipeline.settings import Settings, from_environment
 from pipeline.store import runs
 from pipeline.store.runs import Run
 from pipeline.urls import canonical
+from pipeline.wording import counted
 
 EXPECTED = 'one article a line is expected: {"url": …, "title": …, "text": …}'
 SHOWN = 20  # lines that were refused; --json has all
@@ -114,7 +115,7 @@ def retry(
     if json:
         show.emit({"entries": count})
     else:
-        waiting = show.counted(count, "entry waits", "entries wait")
+        waiting = counted(count, "entry waits", "entries wait")
         typer.echo(f"{waiting} for the next run: veille ingest")
     if not count:
         what = "no entry that failed has this address" if address else "none of its entries failed for good"

@@ -10,6 +10,7 @@ from pipeline.cli import console as show
 from pipeline.cli.options import Json
 from pipeline.runtime import Runtime
 from pipeline.settings import from_environment
+from pipeline.wording import counted
 
 if TYPE_CHECKING:
     from pipeline.checkup import Check
@@ -75,7 +76,7 @@ def rebuild_index(json: Json = False) -> None:
     if json:
         show.emit({"documents": documents})
     else:
-        typer.echo(f"the index was rebuilt with {show.counted(documents, 'document', 'documents')}")
+        typer.echo(f"the index was rebuilt with {counted(documents, 'document')}")
 
 
 def check_index(json: Json = False) -> None:
@@ -162,5 +163,6 @@ def _print_status(found: Any) -> None:
         table.add_row(name, value)
     out.print(table)
     for row in found.silent_feeds[:10]:
-        said = row["error"] or f"nothing new since {show.when(row['changed_at']) or 'ever'}"
-        out.print(f"feed {row['url']}: {said}", style="yellow", highlight=False, markup=False)
+        since = show.when(row["changed_at"])
+        new = f"nothing new since {since}, in Paris" if since else "it never had anything"
+        show.about(f"feed: {row['url']}", row["error"] or new, style="yellow")

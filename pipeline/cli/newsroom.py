@@ -80,7 +80,7 @@ def _announcement(served: Newsroom, folder: Path) -> str:
     _prepare(served, folder)
     first, last = map(show.when, served.span)
     return f"""
-It is {show.when(served.now)} in the newsroom. It has news from {first} to {last}.
+It is {show.when(served.now)} in the newsroom, in Paris. It has news from {first} to {last}.
 
 To read it, say in another terminal (again whenever its clock was set or does not go as yours):
   eval "$(veille newsroom --home {shlex.quote(str(folder))} --settings)"

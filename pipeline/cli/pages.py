@@ -143,7 +143,7 @@ def _print_article(article: dict[str, Any]) -> None:
     published = show.when(article["published"])
     about = [
         authors,
-        published and f"{published} ({article['date_source']})",
+        published and f"{published}, Paris time ({article['date_source']})",
         article["language"],
         article["completeness"],
     ]

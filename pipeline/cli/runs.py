@@ -14,6 +14,7 @@ from pipeline.runtime import Runtime
 from pipeline.schedule import CRAWL_DELAY_AT_MOST
 from pipeline.settings import from_environment
 from pipeline.store.runs import Report
+from pipeline.wording import counted
 
 
 def list_runs(
@@ -34,7 +35,7 @@ def list_runs(
         show.emit([show.plain(run) | {"discovered": n, "waiting": waiting} for run, n, waiting in found])
         return
     table = show.table(
-        "Runs",
+        f"Runs ({show.PARIS_TIMES})",
         *("no.", "started", "finished", "discovered", "waiting", "run"),
         right=("no.", "discovered", "waiting"),
     )
@@ -78,7 +79,8 @@ def print_report(report: Report, title: str = "") -> None:
     out.print(f"{asked}: {run.reason}", style="dim", highlight=False, markup=False)
     if report.polls:
         said = ", ".join(f"{n} {result}" for result, n in report.polls.items())
-        listed = f"{report.items} items, of which some may be one entry in several feeds"
+        listed = counted(report.items, "item")
+        listed += ", of which some may be one entry in several feeds" if report.items > 1 else ""
         out.print(f"feeds: {said}; {listed}", highlight=False, markup=False)
     table = show.table("What became of every entry", "outcome", "entries", right=("entries",))
     for outcome, count in report.outcomes.items():
@@ -110,20 +112,21 @@ def _print_reasons(report: Report) -> None:
             highlight=False,
             markup=False,
         )
+    if report.why_waiting:
+        out.print(Text(show.PARIS_TIMES, style="dim"))
     for row in report.feed_trouble:
-        links = f"{row['without_link']} items without a usable link" if row["without_link"] else ""
+        lost = int(row["without_link"] or 0)  # type: ignore[call-overload]  # a number
+        links = f"{counted(lost, 'item')} without a usable link" if lost else ""
         said = "; ".join(str(part) for part in (row["error"], row["broken"], links) if part)
-        out.print(f"feed: {row['url']}: {said}", style="yellow", highlight=False, markup=False)
+        show.about(f"feed: {row['url']}", said, style="yellow")
     for row in report.slow_hosts:
         said = f"{row['crawl_delay']:g} s between two requests, and is given {CRAWL_DELAY_AT_MOST:g}"
         out.print(f"host: {row['name']} asks for {said}", style="yellow", highlight=False, markup=False)
     if report.failures:
         out.print("What deserves a look", style="bold")
     for row in report.failures:
-        said = f"{row['outcome'] or 'waiting'} ({row['page_fate']}): {row['url']}"
-        out.print(said, highlight=False, markup=False, soft_wrap=True)
         reason = str(row["reason"]).removeprefix(f"{row['url']}: ").replace(str(row["url"]), "it")
-        out.print(show.hanging("   ", Text(reason, style="dim")))
+        show.about(f"{row['outcome'] or 'waiting'} ({row['page_fate']}): {row['url']}", reason)
     final = (PageFate.GONE, PageFate.ADDRESS_REFUSED)
     again = (row["outcome"] == Outcome.FAILED and row["page_fate"] not in final for row in report.failures)
     if any(again) or any(row["gave_up"] for row in report.failures):

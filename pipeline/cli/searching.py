@@ -14,6 +14,7 @@ from pipeline.errors import ConfigError, NotFound
 from pipeline.runtime import Runtime
 from pipeline.settings import from_environment
 from pipeline.tokens import fold
+from pipeline.wording import counted
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -84,13 +85,14 @@ def print_results(query: str, found: Any, *, offset: int = 0) -> None:
     from rich.text import Text
 
     out = show.console()
-    articles = show.counted(found.total, "article", "articles")
-    out.print(f"{articles} for « {query} »", style="bold", highlight=False, markup=False)
+    articles = counted(found.total, "article")
+    zone = f"; {show.PARIS_TIMES}" if found.results else ""
+    out.print(Text.assemble((f"{articles} for « {query} »", "bold"), (zone, "dim")))
     for number, result in enumerate(found.results, start=offset + 1):
         out.print()
         out.print(show.hanging(f"{number:>2}. ", _marked(result.title_marked, "bold")))
         topics_ = f" · {', '.join(result.topics)}" if result.topics else ""
-        copies = f" · {result.copies} copies" if result.copies else ""
+        copies = f" · {counted(result.copies, 'copy', 'copies')}" if result.copies else ""
         copies += f" · copy of {result.copy_of}" if result.copy_of else ""
         about = f"{result.publisher_name} · {show.when(result.published)}{topics_}{copies} · id {result.id}"
         out.print(show.hanging("    ", Text(about, style="dim")))

@@ -21,6 +21,7 @@ from pipeline.cli.texts import print_topic
 from pipeline.runtime import Runtime
 from pipeline.store import articles, dossier
 from pipeline.store.runs import Report
+from pipeline.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,7 +36,7 @@ def tell(runtime: Runtime, report: Report) -> None:
     print_report(report, "The sample newsroom, read by the DAG news_daily in Airflow")
     if not report.discovered:
         out.print("\nNothing new: all of it was known. Nothing was added.", style="bold green")
-    out.print(f"The library holds {runtime.index.count()} articles.", highlight=False)
+    out.print(f"The library holds {counted(runtime.index.count(), 'article')}.", highlight=False)
     _tell_copies(runtime, out)
     _tell_topics(runtime, out)
     found = runtime.index.search(QUERY, limit=3)
