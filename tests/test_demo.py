@@ -51,7 +51,7 @@ class Demo:
             "VEILLE_HOME": str(home),
             "HOME": str(home),
             "FORCE_COLOR": "1",
-            "COLUMNS": "200",
+            "COLUMNS": "80",
         }
 
     def start(self, *arguments: str) -> subprocess.Popen:

@@ -545,7 +545,9 @@ def test_messages_that_nobody_takes_stop_nothing(scene):
         {"PYTHONIOENCODING": "latin-1"},
         {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
         {"LC_ALL": "C"},
-        {"LC_ALL": "POSIX", "LANG": "fr_FR.ISO-8859-1"},
+        {"LC_ALL": "POSIX"},
+        {"LC_ALL": "", "LANG": "fr_FR.ISO-8859-1"},
+        {"LC_ALL": "fr_FR.UTF-8"},
     ],
     ids=str,
 )
