@@ -1,5 +1,6 @@
 """The sample newsroom over real HTTP: conditional requests, hazards, access log, clock, commands."""
 
+import contextlib
 import gzip
 import http.client
 import os
@@ -19,11 +20,16 @@ import yaml
 from newsroom_client import entries, get, plain
 from waiting import eventually
 
+from pipeline import steps
+from pipeline.cli.newsroom import _announcement
 from pipeline.errors import Busy, ConfigError, NotFound, TooLarge
 from pipeline.newsroom import access, hazards
 from pipeline.newsroom.loading import load
 from pipeline.newsroom.printing import EDITIONS
 from pipeline.newsroom.server import Newsroom
+from pipeline.runtime import Runtime
+from pipeline.settings import from_environment
+from pipeline.store import runs
 from pipeline.web.addresses import parse_allowed
 from pipeline.web.fetch import Fetcher
 
@@ -520,6 +526,49 @@ def test_the_settings_that_it_says_are_those_with_which_veille_reads_it(tmp_path
         assert MIROIR.id in listing.stdout
         assert (home / "config" / "topics" / "climat.yaml").exists()
         assert told([*VEILLE, "--settings"], home).stdout, "its own home is found from inside"
+
+
+def exported(text):
+    """The settings as a shell would have them after `eval`."""
+    found = re.findall(r"^export (\w+)=(.*)$", text, re.MULTILINE)
+    return {name: "".join(shlex.split(value)) for name, value in found}
+
+
+@pytest.mark.slow
+def test_days_are_played_step_by_step(tmp_path, database_url, workers):
+    """Its clock stands; each step sets it, and what it says then makes Veille read the news of that day."""
+    home = tmp_path / "newsroom"
+    newest = []
+    with Newsroom(home, tick=0.0) as newsroom:
+        for days in (-2, -1, 1):
+            moment = newsroom.epoch + timedelta(days=days)
+            said = told([*VEILLE, "--home", str(home), "--settings", "--now", moment.isoformat()], tmp_path)
+            settings = exported(said.stdout) | {"VEILLE_DATABASE_URL": database_url}
+            with Runtime(from_environment(settings)) as runtime:
+                runtime.workers = workers
+                assert abs(runtime.now() - newsroom.now) < timedelta(minutes=1)
+                run = runs.fresh("command", polls=True, reason="a step", now=runtime.now())
+                report = steps.ingest(runtime, run, watch=lambda *_: contextlib.nullcontext())
+                assert report.discovered
+                with runtime.store.transaction("look") as tx:
+                    newest.append(tx.execute("select max(published) as at from article").fetchone()["at"])
+            assert timedelta() <= moment - newest[-1] < timedelta(days=1)
+
+    assert newest == sorted(set(newest))
+
+
+@pytest.mark.parametrize(
+    ("tick", "told"), [(1.0, ""), (0.0, "stands still"), (3600.0, "3600 seconds a second")]
+)
+def test_a_clock_that_veille_cannot_follow_is_told(tmp_path, tick, told):
+    """With the command that steps instead."""
+    with Newsroom(tmp_path, tick=tick) as newsroom:
+        said = _announcement(newsroom, tmp_path)
+
+    assert ("hold for this moment only" in said) is ("veille ingest" in said) is (tick != 1)
+    assert told in said
+    assert "--tick 0 --now 2" in said or tick == 1
+    assert said.rstrip().endswith("Ctrl-C ends it.")
 
 
 @pytest.mark.slow

@@ -32,13 +32,14 @@ def newsroom(
     ] = 0,
     now: Annotated[str, typer.Option(help="The moment it believes it is: 2026-03-01T08:00.")] = "",
     tick: Annotated[
-        float | None, typer.Option(help="Seconds that pass in it for each real one; 0 stops its clock.")
+        float | None,
+        typer.Option(help="Seconds that pass in it for each real one; 0 stops it, to step by --now."),
     ] = None,
     settings: Annotated[
         bool,
         typer.Option(
             "--settings",
-            help="Only write the settings with which Veille reads it; --now and --tick set its clock.",
+            help="Only write the settings with which Veille reads it now; --now and --tick set its clock.",
         ),
     ] = False,
 ) -> None:
@@ -79,15 +80,28 @@ def _prepare(served: Newsroom, folder: Path) -> None:
 def _announcement(served: Newsroom, folder: Path) -> str:
     _prepare(served, folder)
     first, last = map(show.when, served.span)
+    settings = f"veille newsroom --home {shlex.quote(str(folder))} --settings"
     return f"""
 It is {show.when(served.now)} in the newsroom, in Paris. It has news from {first} to {last}.
 
-To read it, say in another terminal (again whenever its clock was set or does not go as yours):
-  eval "$(veille newsroom --home {shlex.quote(str(folder))} --settings)"
+To read it, say in another terminal (again whenever its clock was set):
+  eval "$({settings})"
 which says:
 {_exports(served, folder)}
-
+{_of_tick(served, settings)}
 Ctrl-C ends it."""
+
+
+def _of_tick(served: Newsroom, settings: str) -> str:
+    """Veille's clock may be shifted, and goes as everybody's: it cannot follow one that goes otherwise."""
+    if served.tick == 1:
+        return ""
+    goes = f"goes {served.tick:g} seconds a second" if served.tick else "stands still"
+    return f"""
+Its clock {goes}, Veille's does not: these settings hold for this moment only.
+To play days, set it step by step, as often as you like:
+  eval "$({settings} --tick 0 --now {served.now.astimezone(show.PARIS):%Y-%m-%dT%H:%M})"; veille ingest
+"""
 
 
 def _exports(served: Newsroom, folder: Path) -> str:

@@ -139,6 +139,11 @@ class Newsroom:
         self._write(replace(state, clock=clock))
 
     @property
+    def tick(self) -> float:
+        """How many seconds pass in it for each real one."""
+        return self._state().clock.tick
+
+    @property
     def printing(self) -> Printing:
         """What is out now."""
         state = self._state()
