@@ -1,10 +1,11 @@
 """The sample newsroom: invented publishers with feeds and articles, served on loopback.
 
-It is what `veille demo` shows and what end-to-end tests run against. It knows nothing of how Veille reads it,
-and stores only `newsroom.json` and `access.log` in its home. In reading order: `content` (values), `loading`
-(data files), `clock`, `printing` (what is out when, and where), `pages`, `syndication`, `sitemaps`, `site`;
-`hazards`, `web` and `access`, which answer; `states`, `server` and `serving`, which keep and run it; `gold`,
-which says what must become of all of it.
+It is what `veille demo` shows and what end-to-end tests run against. It knows nothing of how Veille reads it.
+In its home it keeps `newsroom.json`, `newsroom.lock`, `access.log` and, of a long one, `access.log.1`;
+`veille newsroom` and the demonstration put the configuration beside them, `config/`, and Veille its library.
+In reading order: `content` (values), `loading` (data files), `clock`, `printing` (what is out when, and
+where), `pages`, `syndication`, `sitemaps`, `site`; `hazards`, `web` and `access`, which answer; `states`,
+`server` and `serving`, which keep and run it; `gold`, which says what must become of all of it.
 
 What it serves is a function of its publishers, the moment of its first start, and the moment its clock shows.
 
