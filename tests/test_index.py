@@ -144,7 +144,7 @@ def test_the_doctor_sees_lost_and_refused_documents(runtime):
     saved_again(runtime)
     refused(runtime, claimed(runtime, lease=0)[:1])
     index.drain(runtime, "next")
-    assert doctor(runtime) == ("failed", "2 documents, 1 refused", "veille index check names them")
+    assert doctor(runtime) == ("failed", "2 documents, 1 refused", "veille index check")
 
 
 class Disturbed(TantivyIndex):

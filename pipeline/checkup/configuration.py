@@ -29,9 +29,7 @@ def _findings(runtime: Runtime, stored: Stored | None) -> Iterator[Check]:
     yield Check(WHAT, "ok", f"in {folder}{shipped}")
     if not runtime.settings.contact:
         said = "publishers are not told whom to write to"
-        yield Check(
-            WHAT, "warning", said, "export VEILLE_CONTACT=you@example.org, an address or a page of yours"
-        )
+        yield Check(WHAT, "warning", said, "export VEILLE_CONTACT=you@example.org")
     if stored:
         yield from _strangers(runtime)
 
@@ -61,6 +59,5 @@ def _strangers(runtime: Runtime) -> Iterator[Check]:
         found = feeds.strangers(tx, urls, since=runtime.now() - metrics.SILENT_AFTER)
     if found:
         said = f"{counted(len(found), 'feed')} asked this week, not in it any more: {listed(found)}"
-        yield Check(
-            WHAT, "warning", said, "set VEILLE_CONFIG to the folder that names them, if they are missed"
-        )
+        hint = "export VEILLE_CONFIG=FOLDER, the one whose sources.yaml names them"
+        yield Check(WHAT, "warning", said, hint)

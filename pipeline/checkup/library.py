@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from shlex import quote
 from urllib.parse import urlsplit
 
 from pipeline import metrics
@@ -47,7 +48,7 @@ def database(runtime: Runtime, stored: Stored | None) -> Check:
     """Which it is, where, and how large."""
     if stored is None:
         where = "on the server" if runtime.settings.database_url else f"in {_short(runtime.settings.home)}"
-        return Check("database", "warning", f"there is no library {where} yet", "veille ingest makes it")
+        return Check("database", "warning", f"there is no library {where} yet", "veille ingest")
     its = stored.health
     where = f"PostgreSQL {its.version} at {its.host}"
     if root := runtime.embedded_root:
@@ -56,7 +57,10 @@ def database(runtime: Runtime, stored: Stored | None) -> Check:
     if its.encoding != "UTF8":
         said = f"{found}; its encoding {its.encoding} lacks letters that articles have"
         return Check(
-            "database", "failed", said, "createdb -E UTF8 -T template0 NAME, and load a dump into it"
+            "database",
+            "failed",
+            said,
+            "createdb -E UTF8 -T template0 veille, for VEILLE_DATABASE_URL to name",
         )
     return Check("database", "ok", found)
 
@@ -68,7 +72,7 @@ def index(runtime: Runtime) -> Check:
     try:
         figures = indexing.figures(runtime)
     except NotFound as error:
-        return Check("index", "warning", str(error), "veille ingest makes it, or veille index rebuild")
+        return Check("index", "warning", str(error), "veille index rebuild")
     found = counted(figures.held, "document")
     if figures.refused:
         found += f", {figures.refused} refused"
@@ -77,7 +81,7 @@ def index(runtime: Runtime) -> Check:
     if not figures.explained:
         return Check("index", "failed", f"{found}; the store has {figures.stored}", "veille index rebuild")
     if figures.refused:
-        return Check("index", "failed", found, "veille index check names them")
+        return Check("index", "failed", found, "veille index check")
     if figures.waiting:
         return Check("index", "warning", found, "veille ingest")
     return Check("index", "ok", f"{found}, as many as in the store")
@@ -99,7 +103,7 @@ def _last_record(runtime: Runtime, last: Pointer) -> Check:
     try:
         runtime.archive.read(last)
     except NotFound as error:
-        hint = "set VEILLE_ARCHIVE to the folder that has it, or restore that file from a backup"
+        hint = "export VEILLE_ARCHIVE=FOLDER, the one that has it, or restore that file from a backup"
         return Check("archive", "failed", f"its last page is not there: {error}", hint)
     except Unparsable as error:
         hint = "restore that file from a backup; until then its pages are read from what feeds say"
@@ -132,12 +136,18 @@ def _clock(runtime: Runtime, stored: Stored | None) -> Iterator[Check]:
     if max(behind, ahead) > SKEW:
         side = "behind" if behind > ahead else "ahead of"
         said = f"{_span(max(behind, ahead))} {side} the database's"
-        yield Check("clock", "warning", said, "timedatectl set-ntp true, on both machines")
+        yield Check("clock", "warning", said, "timedatectl set-ntp true, here and where the database is")
     newest = stored.health.newest
     if newest and newest > now + AHEAD:
-        said = f"the newest record is of {newest:%Y-%m-%d %H:%M} UTC: what it left waits until then"
-        back = "date -u; the clock went back" + (", or VEILLE_CLOCK_OFFSET is missing" if newsroom else "")
-        yield Check("clock", "warning", said, back)
+        said = f"it went back: the newest record is of {newest:%Y-%m-%d %H:%M} UTC, what it left waits"
+        yield Check("clock", "warning", said, _set_right(runtime.settings.home, of_newsroom=newsroom))
+
+
+def _set_right(home: Path, *, of_newsroom: bool) -> str:
+    """A newsroom's clock is Veille's only with the settings that it says; others go by the network's."""
+    if of_newsroom:
+        return f'eval "$(veille newsroom --home {quote(str(home))} --settings)"'
+    return "timedatectl set-ntp true"
 
 
 def feeds(runtime: Runtime) -> Check:
@@ -145,15 +155,20 @@ def feeds(runtime: Runtime) -> Check:
     with runtime.store.transaction("doctor") as tx:
         found, silent = metrics.watched(tx, runtime.catalogue, runtime.now())
     if not found.catalogue:
-        return Check("feeds", "warning", "the catalogue has none", "add some to sources.yaml")
+        return Check(
+            "feeds",
+            "warning",
+            "the catalogue has none",
+            f"add some to {runtime.settings.config / 'sources.yaml'}",
+        )
     said = f"{found.catalogue} in the catalogue, {found.failing} failing, {found.late} late"
     if found.late == found.catalogue:
-        hint = "veille ingest asks them; is the scheduler up?"
-        return Check("feeds", "warning", f"{said}: none was asked within {_hours(metrics.LATE_AFTER)}", hint)
+        said += f": none was asked within {_hours(metrics.LATE_AFTER)}, as if no scheduler were up"
+        return Check("feeds", "warning", said, "veille ingest")
     if not silent:
         return Check("feeds", "warning" if found.late else "ok", said, "veille ingest" if found.late else "")
     names = listed(_told(row) for row in silent)
-    return Check("feeds", "warning", f"{said}; failing or silent: {names}", "veille status names them")
+    return Check("feeds", "warning", f"{said}; failing or silent: {names}", "veille status")
 
 
 def _told(row: dict[str, object]) -> str:

@@ -9,6 +9,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 
 from pipeline.checkup import memory as room
 from pipeline.checkup.check import Check, as_bad, gigabytes, listed
@@ -78,9 +79,10 @@ def judged(free: int, found: str, count: int) -> Check:
     found += f"; Veille with {readers} takes {gigabytes(need)}"
     if free >= need:
         return Check("memory", "ok", found)
-    state = "warning" if free >= RESIDENT + BESIDE else "failed"
-    fewer = "taskset -c 0 veille ingest" if count > 1 else "close other programs, or raise the limit"
-    return Check("memory", state, found, fewer)
+    if free >= RESIDENT + BESIDE:
+        return Check("memory", "warning", found, "taskset -c 0 veille ingest")
+    found += f", with one {gigabytes(RESIDENT + BESIDE)}" if count > 1 else ""
+    return Check("memory", "failed", found, "ps -eo rss,pid,args --sort -rss | head shows what to close")
 
 
 def disk(runtime: Runtime) -> Check:
@@ -117,10 +119,11 @@ def _file_system(here: Path, names: list[str]) -> Check:
     free, files = shutil.disk_usage(here).free, os.statvfs(here)
     found = f"{gigabytes(free)} free for {' and '.join(names)}, in {here}"
     if free < LOW_DISK:
-        return Check("disk", "warning", found, f"du -xh --max-depth 2 {here} | sort -h shows what takes it")
+        return Check("disk", "warning", found, f"du -xh --max-depth 2 {quote(str(here))} | sort -h")
     if files.f_files and files.f_favail < LOW_FILES:  # some file systems do not count them
         found += f"; it takes only {files.f_favail} more files"
-        return Check("disk", "warning", found, f"df -i {here}; old logs of Airflow are many small files")
+        found += ", and old logs of Airflow are many small ones"
+        return Check("disk", "warning", found, f"du -x --inodes --max-depth 2 {quote(str(here))} | sort -n")
     return Check("disk", "ok", found)
 
 

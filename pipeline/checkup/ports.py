@@ -6,6 +6,7 @@ Does not look at ports of other machines: a database server that does not answer
 import errno
 import socket
 from pathlib import Path
+from shlex import quote
 
 from pipeline.checkup.check import Check, as_bad
 from pipeline.errors import VeilleError
@@ -35,8 +36,17 @@ def _of_newsroom(home: Path) -> Check:
         return Check("ports", "ok", f"{found} is being served")
     if _is_free(ADDRESS, port):
         return Check("ports", "ok", f"{found} is free")
-    move = f"stop the program that has it (fuser {port}/tcp), or veille newsroom --home {home} --port N"
-    return Check("ports", "warning", f"{found} is another program's", move)
+    found += f" is another program's: fuser -v {port}/tcp shows which"
+    return Check(
+        "ports", "warning", found, f"veille newsroom --home {quote(str(home))} --port {_a_free(ADDRESS)}"
+    )
+
+
+def _a_free(address: str) -> int:
+    """A port that nobody has now, for a command that can be copied."""
+    from pipeline.newsroom.server import PORTS
+
+    return next((port for port in PORTS if _is_free(address, port)), 0)
 
 
 def _is_free(address: str, port: int) -> bool:
