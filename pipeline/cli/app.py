@@ -144,7 +144,8 @@ def _told(error: Exception) -> tuple[str, str]:
 
 def _what_to_do(error: OSError) -> str:
     """The next command after an error of the system, which may have come upon any file."""
-    if error.filename in (None, output.NAME) or error.errno not in (*PLACES, errno.ENOENT):
+    named = isinstance(error.filename, str | bytes) and error.filename != output.NAME  # not a descriptor
+    if not named or error.errno not in (*PLACES, errno.ENOENT):
         return HINTS.get(error.errno or 0, "veille doctor")
     path, home = Path(os.fsdecode(error.filename)).absolute(), from_environment().home
     if path.is_relative_to(home) or home.is_relative_to(path):
