@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.tokens import tokenize, words
 from pipeline.topics.rules import Boost, Evidence, Group, Rule, Veto
-from pipeline.topics.tagger import Tagger
+from pipeline.topics.tagger import Tagger, _judge, _Reading
 from pipeline.topics.terms import QUOTED_AT_MOST, Field, Index
 
 
@@ -311,14 +311,14 @@ TEXTS = st.lists(st.tuples(st.sampled_from(WORDS), st.sampled_from([" ", " ", " 
 SOME = st.lists(st.sampled_from(TERMS), min_size=1, max_size=3).map(tuple)
 EVIDENCE = st.builds(
     Evidence,
-    terms=SOME,
+    terms=SOME | st.just(()),
     near=st.just(()) | st.lists(SOME, min_size=2, max_size=3).map(tuple),
     weight=st.sampled_from([-2.0, -0.5, 0.5, 1.0, 3.0]),
     within=st.integers(1, 9),
     ordered=st.booleans(),
     scope=SCOPES,
     exact=st.booleans(),
-)
+).filter(lambda evidence: evidence.terms or evidence.near)
 RULES = st.builds(
     Rule,
     id=st.just("sujet"),
@@ -358,6 +358,16 @@ def test_no_term_stands_in_a_text_whose_words_leave_it_out(terms, text):
     index = Index(terms)
 
     assert index.find([Field("text", text)]).keys() <= index.may_hold(words(text))
+
+
+@settings(max_examples=600)  # a tenth of the texts carry the topic of their rule
+@given(RULES, TEXTS, TEXTS, TEXTS)
+def test_no_article_loses_its_topic_by_a_look_at_its_words_alone(rule, title, lead, text):
+    """Whatever the rule asks for: most articles are read no closer than that."""
+    tagger = Tagger((rule,))
+    closely = _judge(rule, _Reading({"title": title, "lead": lead, "text": text}, tagger._index))
+
+    assert tagger.tag(title, lead, text) == ((closely,) if closely else ())
 
 
 @settings(max_examples=50)

@@ -41,14 +41,21 @@ class Tagger:
 
 def _is_possible(rule: Rule, held: AbstractSet[Term]) -> bool:
     """Whether an article that holds at most these terms could carry the rule's topic."""
+    required = all(any((term, group.exact) in held for term in group.terms) for group in rule.all)
+    return required and len(set(_different(rule, held))) >= max(1, rule.min_distinct)
 
-    def holds(terms: Iterable[str], group: Group | Evidence) -> bool:
-        return any((term, group.exact) in held for term in terms)
 
-    return all(holds(group.terms, group) for group in rule.all) and any(
-        holds(one.terms, one) or (one.near and all(holds(terms, one) for terms in one.near))
-        for one in rule.any
-    )
+def _different(rule: Rule, held: AbstractSet[Term]) -> Iterator[Hashable]:
+    """What may speak for the topic there, as `_Piece.said` names it."""
+    for evidence in rule.any:
+        if evidence.weight > 0:
+            yield from (
+                parse(term, evidence.exact) for term in evidence.terms if (term, evidence.exact) in held
+            )
+            if evidence.near and all(
+                any((term, evidence.exact) in held for term in terms) for terms in evidence.near
+            ):
+                yield evidence.near, evidence.exact
 
 
 def _terms_of(rules: Iterable[Rule]) -> set[Term]:
