@@ -15,6 +15,7 @@ import unicodedata
 from collections import Counter
 from datetime import datetime
 from statistics import mean
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -165,6 +166,14 @@ def spelt(text):
     return re.sub(r"\s+", " ", re.sub(r'\s*([!?:;",…])\s*', r"\1", re.sub("[‐-―−]", "-", text))).strip()
 
 
+def shortened(title, whole, url):
+    """Whether the title is the page's, but for what may follow it, and the site's name in front of it."""
+    if whole.startswith(title):
+        return True
+    front = re.sub(r"\W", "", whole.removesuffix(title))
+    return whole.endswith(title) and bool(front) and front in urlsplit(url).netloc
+
+
 def test_titles(answers, folder, floor):
     """Set 02 exactly; set 06 against og:title, of which a site's name may have been cut."""
     exact = [
@@ -174,7 +183,8 @@ def test_titles(answers, folder, floor):
         if r["kind"] != "other"
     ]
     begun = [
-        bool(title := answers["06", r["id"]]["title"]) and spelt(r["title"]).startswith(spelt(title))
+        bool(title := answers["06", r["id"]]["title"])
+        and shortened(spelt(title), spelt(r["title"]), r["url"])
         for r in rows(folder("06") / "meta.jsonl")
     ]
 
