@@ -31,7 +31,7 @@ def served(scratch: Path, feeds: Path, *shelves: Path) -> Iterator[int]:
 
 def write_config(folder: Path, port: int, feeds: Mapping[str, Sequence[str]]) -> Path:
     """A catalogue of hosts with the paths of their feeds, and the shipped topics; returns the folder."""
-    from pipeline.settings import ROOT
+    from pipeline.installation import ROOT
 
     publishers = [
         {

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from pipeline.settings import ROOT
+from pipeline.installation import ROOT
 
 if TYPE_CHECKING:
     from pipeline.store.embedded import Embedded

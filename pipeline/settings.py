@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import ConfigError
+from pipeline.installation import ROOT
 from pipeline.urls import split_host
 from pipeline.web.addresses import parse_allowed
 
-ROOT = Path(__file__).resolve().parent.parent
 LEASE_SECONDS = 60.0
 HOST_GAP_SECONDS = 1.0  # at most one request per second and host: what news sites ask of crawlers
 HOUR = 3600.0

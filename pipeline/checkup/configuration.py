@@ -9,8 +9,8 @@ from pipeline import metrics
 from pipeline.checkup.check import Check, as_bad, listed
 from pipeline.checkup.library import Stored
 from pipeline.errors import VeilleError
+from pipeline.installation import ROOT
 from pipeline.runtime import Runtime
-from pipeline.settings import ROOT
 from pipeline.store import feeds
 from pipeline.wording import counted
 

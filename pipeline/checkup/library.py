@@ -18,7 +18,7 @@ from pipeline.errors import NotFound, Unparsable
 from pipeline.runtime import Runtime
 from pipeline.store import health
 from pipeline.store.health import Health
-from pipeline.wording import counted
+from pipeline.wording import counted, short
 
 SKEW = timedelta(seconds=5)  # between two clocks; what is due may be so much too early or late
 AHEAD = timedelta(minutes=1)
@@ -47,7 +47,11 @@ def look(runtime: Runtime, *, migrate: bool = False) -> Stored | None:
 def database(runtime: Runtime, stored: Stored | None) -> Check:
     """Which it is, where, and how large."""
     if stored is None:
-        where = "on the server" if runtime.settings.database_url else f"in {_short(runtime.settings.home)}"
+        where = (
+            "on the server"
+            if runtime.settings.database_url
+            else f"in {short(runtime.settings.home, Path.cwd())}"
+        )
         return Check("database", "warning", f"there is no library {where} yet", "veille ingest")
     its = stored.health
     where = f"PostgreSQL {its.version} at {its.host}"
@@ -92,7 +96,7 @@ def archive(runtime: Runtime, stored: Stored | None) -> Check:
     folder = runtime.settings.archive
     files = [path for path in folder.rglob("*.warc.gz") if path.is_file()] if folder.is_dir() else []
     size = sum(path.stat().st_size for path in files)
-    found = f"{counted(len(files), 'file')}, {gigabytes(size)} in {_short(folder)}"
+    found = f"{counted(len(files), 'file')}, {gigabytes(size)} in {short(folder, Path.cwd())}"
     if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
         return Check("archive", "failed", f"{found}, which cannot be written", f"ls -ld {folder}")
     last = stored.health.last_page if stored else None
@@ -182,10 +186,3 @@ def _hours(span: timedelta) -> str:
 
 def _span(time: timedelta) -> str:
     return str(timedelta(seconds=round(time.total_seconds())))
-
-
-def _short(path: Path) -> str:
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

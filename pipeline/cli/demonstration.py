@@ -19,11 +19,12 @@ from pipeline import scheduler, steps
 from pipeline.cli import console as show
 from pipeline.cli import story
 from pipeline.errors import Transient
+from pipeline.installation import ROOT
 from pipeline.logs import turn
 from pipeline.newsroom.printing import EDITIONS
 from pipeline.newsroom.server import Newsroom
 from pipeline.runtime import Runtime
-from pipeline.settings import ROOT, Settings, from_environment
+from pipeline.settings import Settings, from_environment
 from pipeline.stages import index
 from pipeline.store import runs
 from pipeline.store.runs import Report

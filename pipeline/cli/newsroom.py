@@ -13,9 +13,10 @@ import typer
 from pipeline.cli import console as show
 from pipeline.cli.options import moment
 from pipeline.errors import ConfigError
+from pipeline.installation import ROOT
 from pipeline.newsroom.server import Newsroom
 from pipeline.newsroom.serving import serve
-from pipeline.settings import ROOT, from_environment
+from pipeline.settings import from_environment
 
 GAP_SECONDS = "0.05"  # the newsroom is ours: it need not be spared
 

@@ -3,7 +3,6 @@
 Works on nothing and plays nothing: it shows a library as `demonstration` left it.
 """
 
-import contextlib
 import shlex
 import sys
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from pipeline.cli.texts import print_topic
 from pipeline.runtime import Runtime
 from pipeline.store import articles, dossier
 from pipeline.store.runs import Report
-from pipeline.wording import counted
+from pipeline.wording import counted, short
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -84,12 +83,6 @@ def _explain(runtime: Runtime, out: "Console", article: str) -> None:
 
 def _next(home: Path, article: str) -> Iterator[str]:
     """Commands to try, as the shell takes them."""
-    yield f"export VEILLE_HOME={shlex.quote(_short(home))}"
+    yield f"export VEILLE_HOME={shlex.quote(short(home, Path.cwd()))}"
     for arguments in (f"search {shlex.quote(QUERY)} --facets", f"show {article}", "runs show 1"):
-        yield f"{shlex.quote(_short(Path(sys.argv[0])))} {arguments}"
-
-
-def _short(path: Path) -> str:
-    with contextlib.suppress(ValueError):
-        return str(path.relative_to(Path.cwd()))
-    return str(path)
+        yield f"{shlex.quote(short(Path(sys.argv[0]), Path.cwd()))} {arguments}"

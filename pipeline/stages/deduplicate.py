@@ -66,6 +66,7 @@ def _join(
     orphans: set[int] = set()
     for other in later:
         orphans |= articles.merge(tx, other, into=article) | {other}
+    articles.forget(tx, article)  # it is compared anew
     articles.give_keys(tx, article, keys)
     articles.link(tx, row.id, article)
     return article, orphans - {article}
@@ -142,25 +143,25 @@ def _refresh(runtime: Runtime, tx: Transaction, article: int, orphans: set[int],
     )
     if any(member.stage == Stage.DONE for member in members):
         articles.settle_outcomes(tx, article)
-    shares = _compare(tx, article, latest, indexed=indexed, new=new)
+    shares = _compare(tx, article, latest, indexed=indexed)
     return articles.point(tx, article, orphans) if shares or not new else set()
 
 
-def _compare(tx: Transaction, article: int, latest: RevisionRow, *, indexed: bool, new: bool) -> bool:
+def _compare(tx: Transaction, article: int, latest: RevisionRow, *, indexed: bool) -> bool:
     """Write what the article is compared by, and its edges to all articles that share text with it.
 
-    Returns whether there are any. Of a `new` article nothing was written before.
+    Returns whether there are any.
     """
     title = latest.article.title
     own = fingerprints.shingles(latest.article.text) if indexed else frozenset()
     bands = fingerprints.bands(own)
     packed = fingerprints.packed(own)
-    articles.set_fingerprint(tx, article, title=title, shingles=packed, bands=bands, new=new)
+    articles.add_fingerprint(tx, article, title=title, shingles=packed, bands=bands)
     found = {}
     for other, its_title, its_shingles in articles.candidates(tx, article, bands, within=WITHIN):
         same = fingerprints.one_title(title, its_title)
         comparison = fingerprints.verify(own, fingerprints.unpacked(its_shingles), one_title=same)
         if comparison.relation != "none":
             found[other] = comparison
-    articles.set_copies(tx, article, found, new=new)
+    articles.add_copies(tx, article, found)
     return bool(found)

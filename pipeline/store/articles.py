@@ -70,12 +70,17 @@ def merge(tx: Transaction, article: int, *, into: int) -> set[int]:
     values = {"article": article, "into": into}
     tx.execute(SQL["merge_keys"], values)
     tx.execute(SQL["merge_entries"], values)
-    tx.execute(SQL["clear_fingerprint"], values)
     tx.execute(SQL["clear_tags"], values)
-    others = {row["other"] for row in tx.execute(SQL["clear_copies"], values)}
+    others = forget(tx, article)
     tx.execute(SQL["merge"], values)
     tx.execute(SQL["merge_earlier"], values)
     return others - {into}
+
+
+def forget(tx: Transaction, article: int) -> set[int]:
+    """The article is found by nothing and shares text with none; returns those with which it did."""
+    tx.execute(SQL["clear_fingerprint"], {"article": article})
+    return {row["other"] for row in tx.execute(SQL["clear_copies"], {"article": article})}
 
 
 def link(tx: Transaction, entry_id: int, article: int) -> None:
@@ -126,15 +131,10 @@ def text(tx: Transaction, entry_id: int) -> tuple[int, bool, Article]:
     return int(row["article_id"]), bool(row["indexed"]), revision_of(row).article
 
 
-def set_fingerprint(
-    tx: Transaction, article: int, *, title: str, shingles: bytes, bands: Sequence[int], new: bool
+def add_fingerprint(
+    tx: Transaction, article: int, *, title: str, shingles: bytes, bands: Sequence[int]
 ) -> None:
-    """The article is found by these bands and compared by the rest; without bands, by none.
-
-    A `new` one was made in this transaction: there is nothing to be replaced.
-    """
-    if not new:
-        tx.execute(SQL["clear_fingerprint"], {"article": article})
+    """The article, new or forgotten, is found by these bands, if any, and compared by the rest."""
     if bands:
         values = {"article": article, "title": title, "shingles": shingles, "bands": list(bands)}
         tx.execute(SQL["add_fingerprint"], values)
@@ -152,10 +152,8 @@ def candidates(
         yield row["article_id"], row["title"], row["shingles"]
 
 
-def set_copies(tx: Transaction, article: int, found: Mapping[int, Comparison], *, new: bool) -> None:
-    """The article shares text with these others, and with no more. `new` as for `set_fingerprint`."""
-    if not new:
-        tx.execute(SQL["clear_copies"], {"article": article})
+def add_copies(tx: Transaction, article: int, found: Mapping[int, Comparison]) -> None:
+    """The article, new or forgotten, shares text with these others."""
     if not found:
         return
     values = {
