@@ -36,6 +36,7 @@ class Reading:
 
     entry: EntryRow
     page: PageRow
+    claims: Claims
     article: Article | None  # None: neither page nor feed says anything
     fate: PageFate
     reason: str
@@ -44,14 +45,19 @@ class Reading:
 def work(runtime: Runtime, run: str, token: int, rows: Sequence[EntryRow]) -> None:
     """Read these entries' pages and write their revisions."""
     with runtime.store.transaction("read") as tx:
-        known = [(_page(tx, row), entries.claims(tx, row.id)) for row in rows]
+        pages = entries.pages(tx, [row.page_id for row in rows])
+        claims = entries.claims(tx, [row.id for row in rows])
     with ThreadPoolExecutor(runtime.workers.count, thread_name_prefix="extract") as pool:
-        readings = list(pool.map(lambda row, said: _read(runtime, row, *said), rows, known))
+        # An entry comes here with a page.
+        readings = list(
+            pool.map(lambda row: _read(runtime, row, pages[row.page_id or 0], claims[row.id]), rows)
+        )
     with runtime.store.transaction("extract") as tx:
         held = entries.held(tx, [row.id for row in rows], token=token)
+        latest = entries.latest_revisions(tx, held)
         for reading_ in readings:
             if reading_.entry.id in held:
-                _write(runtime, tx, reading_)
+                _write(runtime, tx, reading_, latest.get(reading_.entry.id))
     for done in readings:
         log.info(
             "extracted",
@@ -63,11 +69,6 @@ def work(runtime: Runtime, run: str, token: int, rows: Sequence[EntryRow]) -> No
                 "language": done.article.language if done.article else "",
             },
         )
-
-
-def _page(tx: Transaction, entry: EntryRow) -> PageRow:
-    assert entry.page_id is not None
-    return entries.page(tx, entry.page_id)
 
 
 def _read(runtime: Runtime, entry: EntryRow, page: PageRow, claims: Claims) -> Reading:
@@ -90,21 +91,21 @@ def _read(runtime: Runtime, entry: EntryRow, page: PageRow, claims: Claims) -> R
         return _from_claims(page, entry, claims, PageFate.UNPARSABLE, str(error))
     if article.completeness is Completeness.EMPTY and claims.summary:
         return _from_claims(page, entry, claims, PageFate.TEASER, article.completeness_reason)
-    return Reading(entry, page, article, _FATE[article.completeness], article.completeness_reason)
+    return Reading(entry, page, claims, article, _FATE[article.completeness], article.completeness_reason)
 
 
 def _from_claims(page: PageRow, entry: EntryRow, claims: Claims, fate: PageFate, reason: str) -> Reading:
     if not claims.title and not claims.summary:
-        return Reading(entry, page, None, fate, reason or "neither the page nor the feed says anything")
+        why = reason or "neither the page nor the feed says anything"
+        return Reading(entry, page, claims, None, fate, why)
     article = reading.from_claims(claims, url=entry.url, fetched_at=page.fetched_at)
-    return Reading(entry, page, article, fate, reason)
+    return Reading(entry, page, claims, article, fate, reason)
 
 
-def _write(runtime: Runtime, tx: Transaction, done: Reading) -> None:
+def _write(runtime: Runtime, tx: Transaction, done: Reading, latest: RevisionRow | None) -> None:
     """Write the revision, if the reading brought one, and send the entry on."""
     entry, article = done.entry, done.article
     entries.set_page_fate(tx, done.page.id, done.fate, done.reason)
-    latest = entries.latest_revision(tx, entry.id)
     if article is None or _is_poorer(article, latest):
         _nothing_new(runtime, tx, done, latest)
         return
@@ -143,7 +144,7 @@ def _nothing_new(runtime: Runtime, tx: Transaction, done: Reading, latest: Revis
         return
     entries.set_page_outcome(tx, done.page.id, Outcome.UNCHANGED)
     unchanged = entry.unchanged + 1
-    due_at = next_reading(runtime, tx, entry, latest, unchanged)
+    due_at = next_reading(runtime, entry, done.claims, latest, unchanged)
     entries.end_reading(tx, entry.id, due_at=due_at, unchanged=unchanged)
 
 

@@ -305,6 +305,6 @@ def _keep_text(runtime: Runtime, tx: Transaction, entry: EntryRow, page: int, en
     entries.set_page_outcome(tx, page, Outcome.UNCHANGED)
     unchanged = entry.unchanged + 1
     end = ending.fate in (PageFate.GONE, PageFate.ADDRESS_REFUSED)
-    latest = entries.latest_revision(tx, entry.id)
-    due_at = None if end else next_reading(runtime, tx, entry, latest, unchanged)
+    latest, claims = entries.latest_revision(tx, entry.id), entries.claims(tx, [entry.id])[entry.id]
+    due_at = None if end else next_reading(runtime, entry, claims, latest, unchanged)
     entries.end_reading(tx, entry.id, due_at=due_at, unchanged=unchanged, page_id=page)

@@ -235,11 +235,10 @@ def add_page(
     return int(row["id"])
 
 
-def page(tx: Transaction, page_id: int) -> PageRow:
-    """One reading."""
-    row = tx.execute(SQL["page"], {"id": page_id}).fetchone()
-    assert row, page_id
-    return PageRow(**{name: row[name] for name in PageRow.__slots__})
+def pages(tx: Transaction, ids: Collection[int | None]) -> dict[int, PageRow]:
+    """Readings by their ids."""
+    rows = tx.execute(SQL["pages"], {"ids": list(ids)})
+    return {row["id"]: PageRow(**{name: row[name] for name in PageRow.__slots__}) for row in rows}
 
 
 def set_page_fate(tx: Transaction, page_id: int, fate: PageFate, reason: str) -> None:
@@ -258,10 +257,13 @@ def validators(tx: Transaction, entry_id: int) -> tuple[str, str]:
     return (row["etag"], row["last_modified"]) if row else ("", "")
 
 
-def claims(tx: Transaction, entry_id: int) -> Claims:
-    """What the sources say of the entry."""
-    row = tx.execute(SQL["claims"], {"entry": entry_id}).fetchone()
-    return Claims(**(row | {"authors": tuple(row["authors"])})) if row else Claims()
+def claims(tx: Transaction, ids: Collection[int]) -> dict[int, Claims]:
+    """What the sources say of each of these entries."""
+    said = dict.fromkeys(ids, Claims())
+    for row in tx.execute(SQL["claims"], {"ids": list(ids)}):
+        entry = row.pop("entry_id")
+        said[entry] = Claims(**(row | {"authors": tuple(row["authors"])}))
+    return said
 
 
 def said(tx: Transaction, entry_id: int) -> list[Said]:
@@ -271,8 +273,12 @@ def said(tx: Transaction, entry_id: int) -> list[Said]:
 
 def latest_revision(tx: Transaction, entry_id: int) -> RevisionRow | None:
     """The newest text, None before the first."""
-    row = tx.execute(SQL["latest_revision"], {"entry": entry_id}).fetchone()
-    return revision_of(row) if row else None
+    return latest_revisions(tx, [entry_id]).get(entry_id)
+
+
+def latest_revisions(tx: Transaction, ids: Collection[int]) -> dict[int, RevisionRow]:
+    """The newest texts of those among these entries that have any."""
+    return {row["entry_id"]: revision_of(row) for row in tx.execute(SQL["latest"], {"ids": list(ids)})}
 
 
 def told(tx: Transaction, entry_id: int, *, at_least: int) -> list[Told]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from pipeline.archive import Pointer
 from pipeline.catalogue import Catalogue, FeedSource
 from pipeline.model import Feed, FeedEntry
@@ -115,8 +117,7 @@ def save_changed(
     times = Counter(entry.guid for entry in entries)  # what several items carry at once is the name of none
     entries = [entry if times[entry.guid] == 1 else replace(entry, guid="") for entry in entries]
     ids, new = _add_entries(tx, poll, entries, catalogue, source, priority)
-    changed = [ids[e.canonical_url] for e in entries if _sight(tx, poll, source, feed, e, ids)]
-    tx.execute(SQL["announce"], {"ids": changed, "at": poll.at})
+    tx.execute(SQL["announce"], {"ids": _sight(tx, poll, feed, entries, ids), "at": poll.at})
     tx.execute(SQL["add_poll"], _poll_values(poll, feed, pointer, sorted(set(ids.values()))))
     return new
 
@@ -160,22 +161,29 @@ def _add_entries(  # noqa: PLR0917  what is added, and whose it is
     return {row["canonical_url"]: row["id"] for row in rows}, len(added)
 
 
-def _sight(  # noqa: PLR0917  what was seen, where
-    tx: Transaction, poll: Poll, source: FeedRow, feed: Feed, entry: FeedEntry, ids: dict[str, int]
-) -> bool:
+def _sight(
+    tx: Transaction, poll: Poll, feed: Feed, entries: Sequence[FeedEntry], ids: dict[str, int]
+) -> list[int]:
+    """Note what the feed says of each entry; of which it says something else than before."""
+    said = [
+        {
+            "entry_id": ids[entry.canonical_url],
+            "guid": entry.guid,
+            "title": entry.title,
+            "summary": entry.summary,
+            "authors": entry.authors,
+            "published": entry.published,
+            "updated": entry.updated,
+        }
+        for entry in entries
+    ]
     values = {
-        "entry": ids[entry.canonical_url],
-        "feed": source.id,
-        "guid": entry.guid,
-        "title": entry.title,
-        "summary": entry.summary,
-        "authors": list(entry.authors),
+        "said": orjson.dumps(said).decode(),
+        "feed": poll.feed_id,
         "language": feed.language,
-        "published": entry.published,
-        "updated": entry.updated,
         "at": poll.at,
     }
-    return tx.execute(SQL["sight"], values).fetchone() is not None
+    return [row["entry_id"] for row in tx.execute(SQL["sight"], values)]
 
 
 def _source_values(feed: FeedSource) -> dict[str, object]:

@@ -67,8 +67,8 @@ values (%(entry)s, %(run)s, %(at)s, %(url)s, %(status)s, %(fate)s, %(reason)s, %
     %(last_modified)s, %(archive_file)s, %(archive_offset)s, %(archive_length)s, %(announced)s)
 returning id
 
--- name: page
-select * from page where id = %(id)s
+-- name: pages
+select * from page where id = any(%(ids)s)
 
 -- name: page_fate
 update page set fate = %(fate)s, reason = %(reason)s where id = %(id)s
@@ -89,11 +89,10 @@ order by page.id desc limit 1
 
 -- name: claims
 -- The richest thing said, chosen in an order that does not depend on who came first.
-select title, summary, authors, s.language, published, updated
+select distinct on (entry_id) entry_id, title, summary, authors, s.language, published, updated
 from sighting s join feed f on f.id = s.feed_id
-where entry_id = %(entry)s
-order by updated desc nulls last, length(summary) desc, f.url
-limit 1
+where entry_id = any(%(ids)s)
+order by entry_id, updated desc nulls last, length(summary) desc, f.url
 
 -- name: said
 select feed_id, guid, title from sighting where entry_id = %(entry)s
@@ -103,8 +102,8 @@ select distinct url, title, published,
     case when completeness = 'full' and length(text) >= %(at_least)s then digest end as digest
 from revision where entry_id = %(entry)s
 
--- name: latest_revision
-select * from revision where entry_id = %(entry)s order by number desc limit 1
+-- name: latest
+select distinct on (entry_id) * from revision where entry_id = any(%(ids)s) order by entry_id, number desc
 
 -- name: save_revision
 with revised as (update entry set revision = %(number)s where id = %(entry)s)

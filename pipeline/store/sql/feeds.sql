@@ -63,22 +63,25 @@ select id, canonical_url from entry where canonical_url = any(%(urls)s)
 insert into host (name) select distinct unnest(%(hosts)s::text[]) collate "C" order by 1 on conflict do nothing
 
 -- name: sight
--- What the feed says now. Answers whether it says something else than before; an older capture changes nothing.
-with before as (
-    select title, summary, updated, last_at from sighting where entry_id = %(entry)s and feed_id = %(feed)s
+-- What the feed says now. Answers of which entries it says something else than before; an older capture changes
+-- nothing.
+with said as (
+    select * from jsonb_to_recordset(%(said)s::jsonb) as said (entry_id bigint, guid text, title text, summary text,
+        authors jsonb, published timestamptz, updated timestamptz)
 ), now as (
     insert into sighting (entry_id, feed_id, guid, title, summary, authors, language, published, updated,
         first_at, last_at)
-    values (%(entry)s, %(feed)s, %(guid)s, %(title)s, %(summary)s, %(authors)s, %(language)s, %(published)s,
-        %(updated)s, %(at)s, %(at)s)
+    select entry_id, %(feed)s, guid, title, summary, array(select jsonb_array_elements_text(authors)), %(language)s,
+        published, updated, %(at)s, %(at)s
+    from said
     on conflict (entry_id, feed_id) do update set guid = excluded.guid, title = excluded.title,
         summary = excluded.summary, authors = excluded.authors, language = excluded.language,
         published = excluded.published, updated = excluded.updated, last_at = excluded.last_at
     where sighting.last_at <= excluded.last_at
 )
-select true as changed from before
-where last_at <= %(at)s
-  and (title, summary, updated) is distinct from (%(title)s, %(summary)s, %(updated)s::timestamptz)
+select entry_id from said join sighting before using (entry_id)
+where feed_id = %(feed)s and last_at <= %(at)s
+  and (before.title, before.summary, before.updated) is distinct from (said.title, said.summary, said.updated)
 
 -- name: announce
 -- What is done falls due to be read again. What is under way shows at its end that this came in between.
