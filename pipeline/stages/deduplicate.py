@@ -18,7 +18,7 @@ from pipeline.model import Key, Stage
 from pipeline.naming import may_name
 from pipeline.runtime import Runtime
 from pipeline.store import Transaction, articles, entries
-from pipeline.store.entries import EntryRow, RevisionRow
+from pipeline.store.entries import EntryRow, Move, RevisionRow
 
 BATCH = 50  # entries a lock: about 1 ms each; the 400th of a series with one text, two to three times that
 TEXT_KEY_CHARACTERS = 600  # shorter texts recur (horoscopes, notices) without being one article
@@ -38,21 +38,20 @@ def work(runtime: Runtime, run: str, token: int, rows: Sequence[EntryRow]) -> No
         for row in rows:
             if row.id in held:
                 dirty |= _settle(runtime, tx, row)
+        entries.move(tx, [Move(id_, Stage.TAG, due_at=runtime.now()) for id_ in sorted(held)])
         articles.touch(tx, dirty, now=runtime.now())
     log.info("deduplicated", extra={"run": run, "entries": len(held), "documents": len(dirty)})
 
 
 def _settle(runtime: Runtime, tx: Transaction, row: EntryRow) -> set[int]:
-    """Give the entry its article, refresh that one, send the entry on; returns the documents that changed."""
+    """Give the entry its article and refresh that one; returns the documents that changed."""
     keys = _keys(runtime, tx, row)
     known = articles.known_by(tx, keys)  # its own, if it has one: the entry's URL never changes
     if known:
         article, orphans = _join(tx, row, keys, known)
     else:
         article, orphans = articles.create(tx, keys, row), set()
-    dirty = {article} | orphans | _refresh(runtime, tx, article, orphans, new=not known)
-    entries.move(tx, row.id, Stage.TAG, due_at=runtime.now())
-    return dirty
+    return {article} | orphans | _refresh(runtime, tx, article, orphans, new=not known)
 
 
 def _join(
@@ -142,7 +141,7 @@ def _refresh(runtime: Runtime, tx: Transaction, article: int, orphans: set[int],
         first_seen=min(member.discovered_at for member in members),
     )
     if any(member.stage == Stage.DONE for member in members):
-        articles.settle_outcomes(tx, article)
+        articles.settle_outcomes(tx, [article])
     shares = _compare(tx, article, latest, indexed=indexed)
     return articles.point(tx, article, orphans) if shares or not new else set()
 

@@ -13,7 +13,7 @@ from pipeline.errors import ConfigError, Transient, VeilleError, lines_of, place
 from pipeline.model import Outcome, Stage
 from pipeline.runtime import Runtime
 from pipeline.store import entries
-from pipeline.store.entries import EntryRow
+from pipeline.store.entries import EntryRow, Move
 
 Work = Callable[[Runtime, str, int, Sequence[EntryRow]], None]
 
@@ -67,4 +67,5 @@ def _set_aside(runtime: Runtime, run: str, token: int, row: EntryRow, error: Exc
             return
         stage = Stage(row.stage) if due_at else Stage.DONE
         outcome = None if due_at or row.outcome else Outcome.FAILED
-        entries.move(tx, row.id, stage, due_at=due_at, reason=reason, attempts=attempts, outcome=outcome)
+        move = Move(row.id, stage, due_at=due_at, reason=reason, attempts=attempts, outcome=outcome)
+        entries.move(tx, [move])

@@ -14,6 +14,7 @@ from pipeline.reading.dates import bounded, parse_date
 from pipeline.reading.language import detect
 from pipeline.runtime import Runtime
 from pipeline.store import Transaction, entries, hosts
+from pipeline.store.entries import Move, RevisionRow
 
 BATCH = 200
 ENGINE = "import"
@@ -96,15 +97,10 @@ def _take(runtime: Runtime, tx: Transaction, run: str, finished: Finished, now: 
     if before and (before.published == published or (before.date_suspect and suspect)):
         return
     number = revision if before else revision + 1  # the same text with its date put right is no revision
-    entries.save_revision(tx, entry_id, number, article, digest=digest, page_id=None, read_at=now)
+    entries.save_revisions(tx, [RevisionRow(entry_id, number, None, now, digest, article)])
     if belongs or runtime.catalogue.admits(publisher, article.language):
         entries.requeue(tx, entry_id, at=now)
     elif latest is None:
-        entries.move(
-            tx,
-            entry_id,
-            Stage.DONE,
-            due_at=None,
-            reason=f"its language is {article.language}",
-            outcome=Outcome.NOT_FRENCH,
-        )
+        reason = f"its language is {article.language}"
+        move = Move(entry_id, Stage.DONE, due_at=None, reason=reason, outcome=Outcome.NOT_FRENCH)
+        entries.move(tx, [move])

@@ -16,7 +16,7 @@ from pipeline.reading import articles as reading
 from pipeline.runtime import Runtime
 from pipeline.stages.rereading import next_reading
 from pipeline.store import Transaction, entries
-from pipeline.store.entries import EntryRow, PageRow, RevisionRow
+from pipeline.store.entries import End, EntryRow, Move, Note, PageRow, RevisionRow
 
 BATCH = 16  # entries a claim: some 2 s of work
 _RICHEST_FIRST = (Completeness.FULL, Completeness.TEASER, Completeness.SUMMARY, Completeness.EMPTY)
@@ -42,6 +42,15 @@ class Reading:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a reading leaves in the store."""
+
+    note: Note
+    next: Move | End
+    revision: RevisionRow | None = None
+
+
 def work(runtime: Runtime, run: str, token: int, rows: Sequence[EntryRow]) -> None:
     """Read these entries' pages and write their revisions."""
     with runtime.store.transaction("read") as tx:
@@ -55,9 +64,14 @@ def work(runtime: Runtime, run: str, token: int, rows: Sequence[EntryRow]) -> No
     with runtime.store.transaction("extract") as tx:
         held = entries.held(tx, [row.id for row in rows], token=token)
         latest = entries.latest_revisions(tx, held)
-        for reading_ in readings:
-            if reading_.entry.id in held:
-                _write(runtime, tx, reading_, latest.get(reading_.entry.id))
+        _write(
+            tx,
+            [
+                _outcome(runtime, done, latest.get(done.entry.id))
+                for done in readings
+                if done.entry.id in held
+            ],
+        )
     for done in readings:
         log.info(
             "extracted",
@@ -102,50 +116,53 @@ def _from_claims(page: PageRow, entry: EntryRow, claims: Claims, fate: PageFate,
     return Reading(entry, page, claims, article, fate, reason)
 
 
-def _write(runtime: Runtime, tx: Transaction, done: Reading, latest: RevisionRow | None) -> None:
-    """Write the revision, if the reading brought one, and send the entry on."""
+def _write(tx: Transaction, written: Sequence[Written]) -> None:
+    entries.note_pages(tx, [one.note for one in written])
+    entries.save_revisions(tx, [one.revision for one in written if one.revision])
+    entries.move(tx, [one.next for one in written if isinstance(one.next, Move)])
+    entries.end_reading(tx, [one.next for one in written if isinstance(one.next, End)])
+
+
+def _outcome(runtime: Runtime, done: Reading, latest: RevisionRow | None) -> Written:
+    """What is written of a reading: the revision, if it brought one, and where the entry goes."""
     entry, article = done.entry, done.article
-    entries.set_page_fate(tx, done.page.id, done.fate, done.reason)
     if article is None or _is_poorer(article, latest):
-        _nothing_new(runtime, tx, done, latest)
-        return
+        return _nothing_new(runtime, done, latest)
     digest = fingerprints.digest(article.title, f"{article.lead}\n{article.text}")
     again = latest is not None and latest.page_id == done.page.id
     if latest and not again and latest.digest == digest:
-        _nothing_new(runtime, tx, done, latest)
-        return
+        return _nothing_new(runtime, done, latest)
     number = latest.number + (0 if again else 1) if latest else 1
-    entries.save_revision(
-        tx, entry.id, number, article, digest=digest, page_id=done.page.id, read_at=done.page.fetched_at
-    )
-    admitted = runtime.catalogue.admits(entry.publisher, article.language)
-    if admitted or entry.article_id is not None:
-        entries.move(tx, entry.id, Stage.DEDUPLICATE, due_at=runtime.now(), fate=done.fate)
-        return
-    entries.set_page_outcome(tx, done.page.id, Outcome.NOT_FRENCH)
-    entries.end_reading(
-        tx,
-        entry.id,
-        due_at=None,
-        outcome=Outcome.NOT_FRENCH,
-        reason=f"its language is {article.language}",
-        fate=done.fate,
+    revision = RevisionRow(entry.id, number, done.page.id, done.page.fetched_at, digest, article)
+    if runtime.catalogue.admits(entry.publisher, article.language) or entry.article_id is not None:
+        move = Move(entry.id, Stage.DEDUPLICATE, due_at=runtime.now(), fate=done.fate)
+        return Written(_note(done, None), move, revision)
+    return Written(
+        _note(done, Outcome.NOT_FRENCH),
+        End(
+            entry.id,
+            due_at=None,
+            outcome=Outcome.NOT_FRENCH,
+            reason=f"its language is {article.language}",
+            fate=done.fate,
+        ),
+        revision,
     )
 
 
-def _nothing_new(runtime: Runtime, tx: Transaction, done: Reading, latest: RevisionRow | None) -> None:
+def _nothing_new(runtime: Runtime, done: Reading, latest: RevisionRow | None) -> Written:
     """The reading ends here: the text is the same, or poorer than what is kept, or there is none at all."""
     entry = done.entry
     if latest is None:
-        entries.set_page_outcome(tx, done.page.id, Outcome.FAILED)
-        entries.end_reading(
-            tx, entry.id, due_at=None, outcome=Outcome.FAILED, reason=done.reason, fate=done.fate
-        )
-        return
-    entries.set_page_outcome(tx, done.page.id, Outcome.UNCHANGED)
+        end = End(entry.id, due_at=None, outcome=Outcome.FAILED, reason=done.reason, fate=done.fate)
+        return Written(_note(done, Outcome.FAILED), end)
     unchanged = entry.unchanged + 1
     due_at = next_reading(runtime, entry, done.claims, latest, unchanged)
-    entries.end_reading(tx, entry.id, due_at=due_at, unchanged=unchanged)
+    return Written(_note(done, Outcome.UNCHANGED), End(entry.id, due_at=due_at, unchanged=unchanged))
+
+
+def _note(done: Reading, outcome: Outcome | None) -> Note:
+    return Note(done.page.id, done.fate, done.reason, outcome)
 
 
 def _is_poorer(article: Article, latest: RevisionRow | None) -> bool:

@@ -19,7 +19,7 @@ from pipeline.stages.rereading import next_reading
 from pipeline.stages.shift import Shift
 from pipeline.stages.turns import HostPaused, LeaseLost, RobotsDisallowed, RobotsUnreadable, Turns, turns
 from pipeline.store import Transaction, entries, hosts
-from pipeline.store.entries import EntryRow
+from pipeline.store.entries import End, EntryRow, Move, Note
 from pipeline.web.responses import Fetched
 
 SECONDS = 3_000.0  # ten minutes less than a task of the DAG may take
@@ -236,7 +236,8 @@ def _move_later(  # noqa: PLR0917  what waits, why and for how long
 ) -> None:
     with runtime.store.transaction("fetch_later") as tx:
         if entries.held(tx, [entry.id], token=mine.token):
-            entries.move(tx, entry.id, Stage(entry.stage), due_at=due_at, reason=reason, attempts=attempts)
+            move = Move(entry.id, Stage(entry.stage), due_at=due_at, reason=reason, attempts=attempts)
+            entries.move(tx, [move])
     log.info("fetch later", extra={"run": run, "host": entry.host, "entry": entry.id, "why": reason})
 
 
@@ -270,9 +271,8 @@ def _write(  # noqa: PLR0917  what was asked, and what came of it
         if entry.revision and ending.outcome:
             _keep_text(runtime, tx, entry, page, ending)
         elif ending.outcome:
-            entries.set_page_outcome(tx, page, ending.outcome)
-            entries.end_reading(
-                tx,
+            entries.note_pages(tx, [Note(page, outcome=ending.outcome)])
+            end = End(
                 entry.id,
                 due_at=None,
                 outcome=ending.outcome,
@@ -280,10 +280,11 @@ def _write(  # noqa: PLR0917  what was asked, and what came of it
                 fate=ending.fate,
                 page_id=page,
             )
+            entries.end_reading(tx, [end])
         else:
             # A known text's page keeps its fate until it is read.
             fate = None if entry.revision else ending.fate
-            entries.move(tx, entry.id, Stage.EXTRACT, due_at=now, fate=fate, page_id=page)
+            entries.move(tx, [Move(entry.id, Stage.EXTRACT, due_at=now, fate=fate, page_id=page)])
     log.info(
         "fetched",
         extra={"run": run, "host": entry.host, "entry": entry.id, "fate": str(ending.fate)}
@@ -302,9 +303,9 @@ def _keep(runtime: Runtime, fetched: Fetched) -> Pointer | None:
 
 def _keep_text(runtime: Runtime, tx: Transaction, entry: EntryRow, page: int, ending: Ending) -> None:
     """There is no page to be read, and a text is known: it stays."""
-    entries.set_page_outcome(tx, page, Outcome.UNCHANGED)
+    entries.note_pages(tx, [Note(page, outcome=Outcome.UNCHANGED)])
     unchanged = entry.unchanged + 1
     end = ending.fate in (PageFate.GONE, PageFate.ADDRESS_REFUSED)
     latest, claims = entries.latest_revision(tx, entry.id), entries.claims(tx, [entry.id])[entry.id]
     due_at = None if end else next_reading(runtime, entry, claims, latest, unchanged)
-    entries.end_reading(tx, entry.id, due_at=due_at, unchanged=unchanged, page_id=page)
+    entries.end_reading(tx, [End(entry.id, due_at=due_at, unchanged=unchanged, page_id=page)])

@@ -5,16 +5,14 @@ under `lock`, so the stages that change articles do so one after another, in any
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import orjson
-
 from pipeline.catalogue import Catalogue
-from pipeline.model import Article, Comparison, Document, Hit, Key, Outcome, Tag
+from pipeline.model import Comparison, Document, Hit, Key, Outcome, Tag
 from pipeline.store import ARTICLES, LOCK_SPACE, Transaction
-from pipeline.store.entries import EntryRow, revision_of
+from pipeline.store.entries import EntryRow, RevisionRow, dumped, revision_of
 from pipeline.store.sql import load
 
 SQL = load("articles")
@@ -32,6 +30,15 @@ class Member:
     discovered_at: datetime
     published: datetime | None
     language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The text of an article: the latest revision of the entry that speaks for it."""
+
+    article: int
+    indexed: bool  # whether it belongs into the index, which one in another language does not
+    revision: RevisionRow
 
 
 def lock(tx: Transaction) -> None:
@@ -116,19 +123,18 @@ def set_content(
     tx.execute(SQL["set_content"], values)
 
 
-def settle_outcomes(tx: Transaction, article: int) -> dict[int, Outcome]:
-    """Give the article's finished entries the outcomes that follow from who speaks for it; return them."""
-    rows = tx.execute(SQL["outcomes"], {"article": article})
+def settle_outcomes(tx: Transaction, ids: Collection[int]) -> dict[int, Outcome]:
+    """Give the finished entries of these articles the outcomes that follow from who speaks; return them."""
+    rows = tx.execute(SQL["outcomes"], {"articles": list(ids)})
     return {row["id"]: Outcome(row["outcome"]) for row in rows}
 
 
-def text(tx: Transaction, entry_id: int) -> tuple[int, bool, Article]:
-    """The entry's article, whether it belongs into the index, which one in another language does not, and its
-    text: the latest revision of the entry that speaks for it.
-    """
-    row = tx.execute(SQL["text"], {"entry": entry_id}).fetchone()
-    assert row, entry_id
-    return int(row["article_id"]), bool(row["indexed"]), revision_of(row).article
+def texts(tx: Transaction, entry_ids: Collection[int]) -> dict[int, Text]:
+    """The texts of the articles to which these entries belong, by entry."""
+    return {
+        row["id"]: Text(row["article_id"], row["indexed"], revision_of(row))
+        for row in tx.execute(SQL["texts"], {"entries": list(entry_ids)})
+    }
 
 
 def add_fingerprint(
@@ -197,25 +203,31 @@ def tags(tx: Transaction, article: int) -> tuple[Tag, ...]:
     )
 
 
-def set_tags(tx: Transaction, article: int, found: Sequence[Tag]) -> bool:
-    """The article carries these topics and no others; returns whether its document changed by that.
+def set_tags(tx: Transaction, found: Mapping[int, Sequence[Tag]]) -> set[int]:
+    """These articles carry these topics and no others; returns those whose documents changed by that.
 
     What explains them is not in the document: it may change alone.
     """
-    before = {(tag.topic, round(tag.score, 3)) for tag in tags(tx, article)}
-    if before:
-        tx.execute(SQL["clear_tags"], {"article": article})
-    for tag in found:
-        values = {
-            "article": article,
+    rows = [
+        {
+            "article_id": article,
             "topic": tag.topic,
             "version": tag.version,
             "score": tag.score,
             "confidence": tag.confidence,
-            "hits": orjson.dumps([asdict(hit) for hit in tag.hits]).decode(),
+            "hits": tag.hits,
         }
-        tx.execute(SQL["add_tag"], values)
-    return before != {(tag.topic, round(tag.score, 3)) for tag in found}
+        for article, tags in found.items()
+        for tag in tags
+    ]
+    before = dict[int, set[tuple[str, float]]]()
+    for row in tx.execute(SQL["set_tags"], {"found": dumped(rows), "articles": list(found)}):
+        before.setdefault(row["article_id"], set()).add((row["topic"], round(row["score"], 3)))
+    return {
+        article
+        for article, tags in found.items()
+        if before.get(article, set()) != {(tag.topic, round(tag.score, 3)) for tag in tags}
+    }
 
 
 def documents(

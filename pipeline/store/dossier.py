@@ -11,7 +11,6 @@ from pipeline import urls
 from pipeline.errors import NotFound, Permanent
 from pipeline.model import Article, Tag
 from pipeline.store import Transaction, articles
-from pipeline.store.entries import RevisionRow, revision_of
 from pipeline.store.sql import load
 
 SQL = load("articles")
@@ -43,7 +42,7 @@ def of(tx: Transaction, name: str) -> Dossier:
     row = tx.execute(SQL["get"], {"article": article}).fetchone()
     assert row
     speaker = {"entry": row["entry_id"]}
-    revision: RevisionRow = revision_of(tx.execute(SQL["text"], speaker).fetchone() or {})
+    text = articles.texts(tx, [row["entry_id"]])[row["entry_id"]]
     entries = list(tx.execute(SQL["entries_of"], {"article": article}))
     return Dossier(
         id=article,
@@ -53,7 +52,7 @@ def of(tx: Transaction, name: str) -> Dossier:
         version=row["version"],
         indexed=row["indexed"],
         copy_of=row["copy_of"],
-        article=revision.article,
+        article=text.revision.article,
         tags=articles.tags(tx, article),
         revisions=list(tx.execute(SQL["revisions_of"], speaker)),
         pages=list(tx.execute(SQL["pages_of"], speaker)),

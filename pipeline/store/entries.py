@@ -5,9 +5,11 @@ the token with `held`.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import orjson
 
 from pipeline.archive import Pointer
 from pipeline.model import Article, Claims, Completeness, Outcome, PageFate, Stage
@@ -84,6 +86,43 @@ class RevisionRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """Where an entry goes next. A fate, page or outcome of None keeps what there is."""
+
+    entry_id: int
+    stage: Stage
+    due_at: datetime | None
+    reason: str = ""
+    attempts: int = 0
+    fate: PageFate | None = None
+    page_id: int | None = None
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How the reading of an entry ended, and when the next is due. None keeps what there is, as in `Move`."""
+
+    entry_id: int
+    due_at: datetime | None
+    unchanged: int = 0
+    outcome: Outcome | None = None
+    reason: str = ""
+    fate: PageFate | None = None
+    page_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a page turned out to be when it was read, and what the reading did. None keeps what there is."""
+
+    page_id: int
+    fate: PageFate | None = None
+    reason: str | None = None
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """What a feed says of an entry's identity; the guid is empty where it says none, or one of several."""
 
@@ -143,58 +182,19 @@ def postpone(tx: Transaction, host: str, *, until: datetime, reason: str) -> Non
     tx.execute(SQL["postpone"], {"host": host, "until": until, "reason": reason})
 
 
-def move(
-    tx: Transaction,
-    entry_id: int,
-    stage: Stage,
-    *,
-    due_at: datetime | None,
-    reason: str = "",
-    attempts: int = 0,
-    fate: PageFate | None = None,
-    page_id: int | None = None,
-    outcome: Outcome | None = None,
-) -> None:
-    """Put the entry where it goes next and give its lease back."""
-    values = {
-        "id": entry_id,
-        "stage": stage,
-        "due_at": due_at,
-        "reason": reason,
-        "attempts": attempts,
-        "fate": fate,
-        "page_id": page_id,
-        "outcome": outcome,
-    }
-    tx.execute(SQL["move"], values)
+def move(tx: Transaction, moves: Collection[Move]) -> None:
+    """Put these entries, each once, where they go next and give their leases back."""
+    if moves:
+        tx.execute(SQL["move"], {"moves": dumped(moves)})
 
 
-def end_reading(
-    tx: Transaction,
-    entry_id: int,
-    *,
-    due_at: datetime | None,
-    unchanged: int = 0,
-    outcome: Outcome | None = None,
-    reason: str = "",
-    fate: PageFate | None = None,
-    page_id: int | None = None,
-) -> None:
-    """The entry is done until `due_at`, when its page is read again.
+def end_reading(tx: Transaction, ends: Collection[End]) -> None:
+    """These entries, each once, are done until their pages are read again.
 
-    That is at once where a feed announced a change after the page was asked for. An outcome, fate or page of
-    None keeps what there is.
+    That is at once where a feed announced a change after the page was asked for.
     """
-    values = {
-        "id": entry_id,
-        "due_at": due_at,
-        "unchanged": unchanged,
-        "outcome": outcome,
-        "reason": reason,
-        "fate": fate,
-        "page_id": page_id,
-    }
-    tx.execute(SQL["read"], values)
+    if ends:
+        tx.execute(SQL["end"], {"ends": dumped(ends)})
 
 
 def add_page(
@@ -241,14 +241,10 @@ def pages(tx: Transaction, ids: Collection[int | None]) -> dict[int, PageRow]:
     return {row["id"]: PageRow(**{name: row[name] for name in PageRow.__slots__}) for row in rows}
 
 
-def set_page_fate(tx: Transaction, page_id: int, fate: PageFate, reason: str) -> None:
-    """What the page turned out to be when it was read."""
-    tx.execute(SQL["page_fate"], {"id": page_id, "fate": fate, "reason": reason})
-
-
-def set_page_outcome(tx: Transaction, page_id: int, outcome: Outcome) -> None:
-    """What this reading did."""
-    tx.execute(SQL["page_outcome"], {"id": page_id, "outcome": outcome})
+def note_pages(tx: Transaction, notes: Collection[Note]) -> None:
+    """Note what these pages, each once, turned out to be and what their readings did."""
+    if notes:
+        tx.execute(SQL["note_pages"], {"notes": dumped(notes)})
 
 
 def validators(tx: Transaction, entry_id: int) -> tuple[str, str]:
@@ -286,26 +282,10 @@ def told(tx: Transaction, entry_id: int, *, at_least: int) -> list[Told]:
     return [Told(**row) for row in tx.execute(SQL["told"], {"entry": entry_id, "at_least": at_least})]
 
 
-def save_revision(
-    tx: Transaction,
-    entry_id: int,
-    number: int,
-    article: Article,
-    *,
-    digest: str,
-    page_id: int | None,
-    read_at: datetime,
-) -> None:
-    """Write revision `number`, replacing it where the same reading was extracted before."""
-    values = asdict(article) | {
-        "entry": entry_id,
-        "number": number,
-        "page": page_id,
-        "read_at": read_at,
-        "digest": digest,
-        "authors": list(article.authors),
-    }
-    tx.execute(SQL["save_revision"], values)
+def save_revisions(tx: Transaction, revisions: Collection[RevisionRow]) -> None:
+    """Write these revisions, each once, replacing those whose reading was extracted before."""
+    if revisions:
+        tx.execute(SQL["save_revisions"], {"revisions": dumped(revisions)})
 
 
 def add_document(
@@ -339,6 +319,11 @@ def requeue(tx: Transaction, entry_id: int, *, at: datetime) -> None:
 def retry(tx: Transaction, *, run: str = "", urls: Sequence[str] = (), now: datetime) -> int:
     """Let entries that gave up, those of the run or at these URLs, start again; return how many."""
     return tx.execute(SQL["retry"], {"run": run, "urls": list(urls), "now": now}).rowcount
+
+
+def dumped(rows: Collection[object]) -> str:
+    """Rows as one parameter: psycopg would look at the type of every value of a list."""
+    return orjson.dumps(list(rows)).decode()
 
 
 def revision_of(row: dict[str, Any]) -> RevisionRow:

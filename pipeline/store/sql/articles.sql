@@ -61,20 +61,24 @@ update article set entry_id = %(entry)s, publisher = %(publisher)s, url = %(url)
 where id = %(article)s
 
 -- name: outcomes
--- One entry speaks for the article; the others are the same article under another URL.
-update entry set outcome = case when entry.id <> article.entry_id then 'duplicate' when not article.indexed then 'not_french'
-    when revision > 1 then 'revised' else 'new' end
-from article
-where article.id = %(article)s and article_id = article.id and stage = 'done'
-    and outcome in ('new', 'revised', 'duplicate', 'not_french')
-returning entry.id, outcome
+-- One entry speaks for each article; the others are the same article under another URL.
+with settled as (
+    select entry.id, outcome as before, case when entry.id <> article.entry_id then 'duplicate'
+        when not article.indexed then 'not_french' when revision > 1 then 'revised' else 'new' end as now
+    from article join entry on article_id = article.id
+    where article.id = any(%(articles)s) and stage = 'done' and outcome in ('new', 'revised', 'duplicate', 'not_french')
+), changed as (
+    update entry set outcome = now from settled
+    where entry.id = settled.id and before <> now and stage = 'done' and outcome = before
+)
+select id, now as outcome from settled
 
--- name: text
--- The article of an entry, and its text: the latest revision of the entry that speaks for it.
-select e.article_id, a.indexed, r.*
+-- name: texts
+-- The articles of these entries, and their texts: the latest revision of the entry that speaks for each.
+select e.id, e.article_id, a.indexed, r.*
 from entry e join article a on a.id = e.article_id join entry speaker on speaker.id = a.entry_id
 join revision r on r.entry_id = speaker.id and r.number = speaker.revision
-where e.id = %(entry)s
+where e.id = any(%(entries)s)
 
 -- name: clear_fingerprint
 with bands as (delete from band where article_id = %(article)s)
@@ -170,9 +174,23 @@ select topic, version, score, confidence, hits from tag where article_id = %(art
 -- name: clear_tags
 delete from tag where article_id = %(article)s
 
--- name: add_tag
-insert into tag (article_id, topic, version, score, confidence, hits)
-values (%(article)s, %(topic)s, %(version)s, %(score)s, %(confidence)s, %(hits)s)
+-- name: set_tags
+-- These articles carry these topics and no others; answers what they carried before.
+with found as (
+    select * from jsonb_to_recordset(%(found)s::jsonb) as found (article_id bigint, topic text, version int, score real,
+        confidence real, hits jsonb)
+), before as (
+    select article_id, topic, score from tag where article_id = any(%(articles)s)
+), gone as (
+    delete from tag where article_id = any(%(articles)s)
+      and not exists (select from found where found.article_id = tag.article_id and found.topic = tag.topic)
+), now as (
+    insert into tag (article_id, topic, version, score, confidence, hits)
+    select article_id, topic, version, score, confidence, hits from found
+    on conflict (article_id, topic) do update set version = excluded.version, score = excluded.score,
+        confidence = excluded.confidence, hits = excluded.hits
+)
+select article_id, topic, score from before
 
 -- name: documents
 select a.id, a.version, a.indexed, e.canonical_url as url, r.title, r.lead, r.text, a.publisher, r.language, a.first_seen,

@@ -45,20 +45,24 @@ where id in (select id from entry where host = %(host)s and stage in ('fetch', '
              and lease_token is null order by id for update skip locked)
 
 -- name: move
-update entry set stage = %(stage)s, due_at = %(due_at)s, reason = %(reason)s, attempts = %(attempts)s,
-    page_fate = coalesce(%(fate)s, page_fate), page_id = coalesce(%(page_id)s, page_id),
-    outcome = coalesce(%(outcome)s, outcome), lease_token = null, lease_until = null
-where id = %(id)s
+update entry set stage = said.stage, due_at = said.due_at, reason = said.reason, attempts = said.attempts,
+    page_fate = coalesce(said.fate, page_fate), page_id = coalesce(said.page_id, entry.page_id),
+    outcome = coalesce(said.outcome, entry.outcome), lease_token = null, lease_until = null
+from jsonb_to_recordset(%(moves)s::jsonb) as said (entry_id bigint, stage text, due_at timestamptz, reason text,
+    attempts int, fate text, page_id bigint, outcome text)
+where id = said.entry_id
 
--- name: read
--- A reading is over: when the next one is due, and how many in a row brought nothing. The next is due at once
+-- name: end
+-- Readings are over: when the next one is due, and how many in a row brought nothing. The next is due at once
 -- if a feed announced a change after the page was asked for.
-update entry set stage = 'done', priority = 2, reason = %(reason)s, attempts = 0, unchanged = %(unchanged)s,
+update entry set stage = 'done', priority = 2, reason = said.reason, attempts = 0, unchanged = said.unchanged,
     due_at = coalesce((select max(fetched_at) from page where entry_id = entry.id
-                       having max(page.announced) < entry.announced), %(due_at)s),
-    page_fate = coalesce(%(fate)s, page_fate), page_id = coalesce(%(page_id)s, page_id),
-    outcome = coalesce(%(outcome)s, outcome), lease_token = null, lease_until = null
-where id = %(id)s
+                       having max(page.announced) < entry.announced), said.due_at),
+    page_fate = coalesce(said.fate, page_fate), page_id = coalesce(said.page_id, entry.page_id),
+    outcome = coalesce(said.outcome, entry.outcome), lease_token = null, lease_until = null
+from jsonb_to_recordset(%(ends)s::jsonb) as said (entry_id bigint, due_at timestamptz, unchanged int, reason text,
+    fate text, page_id bigint, outcome text)
+where id = said.entry_id
 
 -- name: add_page
 insert into page (entry_id, run_id, fetched_at, url, status, fate, reason, content_type, etag, last_modified,
@@ -70,11 +74,11 @@ returning id
 -- name: pages
 select * from page where id = any(%(ids)s)
 
--- name: page_fate
-update page set fate = %(fate)s, reason = %(reason)s where id = %(id)s
-
--- name: page_outcome
-update page set outcome = %(outcome)s where id = %(id)s
+-- name: note_pages
+update page set fate = coalesce(said.fate, page.fate), reason = coalesce(said.reason, page.reason),
+    outcome = coalesce(said.outcome, page.outcome)
+from jsonb_to_recordset(%(notes)s::jsonb) as said (page_id bigint, fate text, reason text, outcome text)
+where id = said.page_id
 
 -- name: validators
 -- Of the newest page that was read and is behind the text that is known, or brought no better one: only if that
@@ -105,14 +109,24 @@ from revision where entry_id = %(entry)s
 -- name: latest
 select distinct on (entry_id) * from revision where entry_id = any(%(ids)s) order by entry_id, number desc
 
--- name: save_revision
-with revised as (update entry set revision = %(number)s where id = %(entry)s)
+-- name: save_revisions
+with saved as (
+    select said.entry_id, said.number, said.page_id, said.read_at, said.digest, article.*
+    from jsonb_to_recordset(%(revisions)s::jsonb) as said (entry_id bigint, number int, page_id bigint,
+        read_at timestamptz, digest text, article jsonb),
+    jsonb_to_record(said.article) as article (url text, title text, lead text, text text, authors jsonb, section text,
+        published timestamptz, modified timestamptz, date_source text, date_suspect boolean, language text,
+        language_confidence real, image text, paywalled boolean, completeness text, completeness_reason text, engine text)
+), revised as (
+    update entry set revision = saved.number from saved where id = saved.entry_id
+)
 insert into revision (entry_id, number, page_id, read_at, digest, url, title, lead, text, authors, section,
     published, modified, date_source, date_suspect, language, language_confidence, image, paywalled,
     completeness, completeness_reason, engine)
-values (%(entry)s, %(number)s, %(page)s, %(read_at)s, %(digest)s, %(url)s, %(title)s, %(lead)s, %(text)s,
-    %(authors)s, %(section)s, %(published)s, %(modified)s, %(date_source)s, %(date_suspect)s, %(language)s,
-    %(language_confidence)s, %(image)s, %(paywalled)s, %(completeness)s, %(completeness_reason)s, %(engine)s)
+select entry_id, number, page_id, read_at, digest, url, title, lead, text,
+    array(select jsonb_array_elements_text(authors)), section, published, modified, date_source, date_suspect, language,
+    language_confidence, image, paywalled, completeness, completeness_reason, engine
+from saved
 on conflict (entry_id, number) do update set page_id = excluded.page_id, read_at = excluded.read_at,
     digest = excluded.digest, url = excluded.url, title = excluded.title, lead = excluded.lead,
     text = excluded.text, authors = excluded.authors, section = excluded.section,
