@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pipeline.tokens import tokenize, words
 from pipeline.topics.rules import Boost, Evidence, Group, Rule, Veto
 from pipeline.topics.tagger import Tagger, _judge, _Reading
-from pipeline.topics.terms import QUOTED_AT_MOST, Field, Index
+from pipeline.topics.terms import QUOTED_AT_MOST, Field, Index, Line
 
 
 def rule(*evidence, threshold=1.0, **fields):
@@ -352,22 +352,34 @@ def test_a_tag_explains_itself(rule, title, lead, text):
         assert all(one != other for one, other in pairwise(spans))
 
 
-@given(st.sets(st.tuples(st.sampled_from(TERMS), st.booleans()), min_size=1), TEXTS)
-def test_no_term_stands_in_a_text_whose_words_leave_it_out(terms, text):
-    """That spares most articles a closer look, and must cost none of them its topic."""
-    index = Index(terms)
+ANY_TERM = {(term, exact) for term in TERMS for exact in (False, True)}
 
-    assert index.find([Field("text", text)]).keys() <= index.may_hold(words(text))
+
+def places(found):
+    return {term: [(place.start, place.end) for place in places] for term, places in found.items()}
+
+
+@given(st.sets(st.sampled_from(sorted(ANY_TERM)), min_size=1), TEXTS)
+def test_no_term_stands_in_a_line_whose_words_leave_it_out(terms, text):
+    """That spares most lines a closer look, and must hide no place from any rule."""
+    index = Index(terms)
+    part = Field("text", text, index)
+    everywhere = index.find([Line("text", 0, 0, text)])
+
+    assert everywhere.keys() <= part.may_hold() <= index.may_hold(words(text))
+    assert places(index.find(part.read(terms))) == places(everywhere)
 
 
 @settings(max_examples=600)  # a tenth of the texts carry the topic of their rule
 @given(RULES, TEXTS, TEXTS, TEXTS)
 def test_no_article_loses_its_topic_by_a_look_at_its_words_alone(rule, title, lead, text):
-    """Whatever the rule asks for: most articles are read no closer than that."""
-    tagger = Tagger((rule,))
-    closely = _judge(rule, _Reading({"title": title, "lead": lead, "text": text}, tagger._index))
+    """Whatever the rule asks for: most articles are read no closer than that, and few lines of the others."""
+    index = Index(ANY_TERM)
+    texts = {"title": title, "lead": lead, "text": text}
+    fields = {name: Field(name, text, index) for name, text in texts.items()}
+    closely = _judge(rule, _Reading(fields, index, ANY_TERM))
 
-    assert tagger.tag(title, lead, text) == ((closely,) if closely else ())
+    assert Tagger((rule,)).tag(title, lead, text) == ((closely,) if closely else ())
 
 
 @settings(max_examples=50)

@@ -12,7 +12,6 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from pipeline.model import Hit, Tag
-from pipeline.tokens import words
 from pipeline.topics.rules import Evidence, Group, Rule, Veto, written
 from pipeline.topics.terms import Field, Index, Place, Term, Unit, first_said, parse
 
@@ -29,12 +28,15 @@ class Tagger:
     def tag(self, title: str, lead: str, text: str, *, language: str = "fr") -> tuple[Tag, ...]:
         """The article's topics, in the order of the rules. The points of a tag's hits add up to its score."""
         rules = [rule for rule in self._rules if language in rule.languages or language == _UNKNOWN]
-        if rules:
-            possible = self._index.may_hold(chain(words(title), words(lead), words(text)))
-            rules = [rule for rule in rules if _is_possible(rule, possible)]
+        if not rules:
+            return ()
+        texts = {"title": title, "lead": lead, "text": text}
+        fields = {name: Field(name, text, self._index) for name, text in texts.items()}
+        possible = set[Term]().union(*(part.may_hold() for part in fields.values()))
+        rules = [rule for rule in rules if _is_possible(rule, possible)]
         if not rules:  # as for most articles: then it need not be known where their words stand
             return ()
-        reading = _Reading({"title": title, "lead": lead, "text": text}, self._index)
+        reading = _Reading(fields, self._index, possible & _terms_of(rules))
         tags = (_judge(rule, reading) for rule in rules)
         return tuple(tag for tag in tags if tag)
 
@@ -66,11 +68,12 @@ def _terms_of(rules: Iterable[Rule]) -> set[Term]:
 
 
 class _Reading:
-    """An article as its rules see it."""
+    """An article as rules of these terms see it."""
 
-    def __init__(self, texts: Mapping[str, str], index: Index) -> None:
-        self.fields = {name: Field(name, text) for name, text in texts.items()}
-        self._found = index.find(self.fields.values())
+    def __init__(self, fields: Mapping[str, Field], index: Index, terms: AbstractSet[Term]) -> None:
+        self._fields = fields
+        self._lines = [line for part in fields.values() for line in part.read(terms)]
+        self._found = index.find(self._lines)
 
     def places(self, term: str, exact: bool) -> Sequence[Place]:
         return self._found.get((term, exact), ())
@@ -82,7 +85,10 @@ class _Reading:
 
     @cached_property
     def _first_said(self) -> dict[Unit, tuple[str, int]]:
-        return first_said(self.fields.values())
+        return first_said(self._lines)  # whatever line says the same sentence may hold the same terms
+
+    def quote(self, place: Place) -> str:
+        return self._fields[place.field].quote(place)
 
 
 class _Piece(NamedTuple):
@@ -106,7 +112,7 @@ def _judge(rule: Rule, reading: _Reading) -> Tag | None:
     if score < rule.threshold or len(distinct) < rule.min_distinct:
         return None
     pieces = [min(group, key=lambda piece: _order(piece.place)) for group in required] + counted
-    hits = tuple(_hit(piece, reading.fields[piece.place.field]) for piece in pieces)
+    hits = tuple(_hit(piece, reading.quote(piece.place)) for piece in pieces)
     return Tag(rule.id, rule.version, score, score / (score + rule.threshold), hits)
 
 
@@ -211,7 +217,6 @@ def _order(place: Place) -> tuple[int, int, int]:
     return ("title", "lead", "text").index(place.field), place.start, -place.end
 
 
-def _hit(piece: _Piece, part: Field) -> Hit:
+def _hit(piece: _Piece, quote: str) -> Hit:
     place = piece.place
-    quote = part.quote(place.start, place.end)
-    return Hit(piece.group, piece.term, part.name, place.start, place.end, piece.points, quote)
+    return Hit(piece.group, piece.term, place.field, place.start, place.end, piece.points, quote)
