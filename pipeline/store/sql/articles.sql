@@ -66,10 +66,12 @@ with settled as (
     select entry.id, outcome as before, case when entry.id <> article.entry_id then 'duplicate'
         when not article.indexed then 'not_french' when revision > 1 then 'revised' else 'new' end as now
     from article join entry on article_id = article.id
-    where article.id = any(%(articles)s) and stage = 'done' and outcome in ('new', 'revised', 'duplicate', 'not_french')
+    where article.id = any(%(articles)s) and article_id = any(%(articles)s) and stage = 'done'
+      and outcome in ('new', 'revised', 'duplicate', 'not_french')
 ), changed as (
     update entry set outcome = now from settled
-    where entry.id = settled.id and before <> now and stage = 'done' and outcome = before
+    where entry.id = any(array(select id from settled where before <> now)) and entry.id = settled.id
+      and stage = 'done' and outcome = before
 )
 select id, now as outcome from settled
 

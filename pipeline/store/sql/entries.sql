@@ -45,24 +45,30 @@ where id in (select id from entry where host = %(host)s and stage in ('fetch', '
              and lease_token is null order by id for update skip locked)
 
 -- name: move
+-- Here and below the ids stand there twice: as a list they are looked up in the index. A join alone may be planned,
+-- and kept, as one that reads the whole table, while that is small.
+with said as (
+    select * from jsonb_to_recordset(%(moves)s::jsonb) as said (entry_id bigint, stage text, due_at timestamptz,
+        reason text, attempts int, fate text, page_id bigint, outcome text)
+)
 update entry set stage = said.stage, due_at = said.due_at, reason = said.reason, attempts = said.attempts,
     page_fate = coalesce(said.fate, page_fate), page_id = coalesce(said.page_id, entry.page_id),
     outcome = coalesce(said.outcome, entry.outcome), lease_token = null, lease_until = null
-from jsonb_to_recordset(%(moves)s::jsonb) as said (entry_id bigint, stage text, due_at timestamptz, reason text,
-    attempts int, fate text, page_id bigint, outcome text)
-where id = said.entry_id
+from said where id = any(array(select entry_id from said)) and id = said.entry_id
 
 -- name: end
 -- Readings are over: when the next one is due, and how many in a row brought nothing. The next is due at once
 -- if a feed announced a change after the page was asked for.
+with said as (
+    select * from jsonb_to_recordset(%(ends)s::jsonb) as said (entry_id bigint, due_at timestamptz, unchanged int,
+        reason text, fate text, page_id bigint, outcome text)
+)
 update entry set stage = 'done', priority = 2, reason = said.reason, attempts = 0, unchanged = said.unchanged,
     due_at = coalesce((select max(fetched_at) from page where entry_id = entry.id
                        having max(page.announced) < entry.announced), said.due_at),
     page_fate = coalesce(said.fate, page_fate), page_id = coalesce(said.page_id, entry.page_id),
     outcome = coalesce(said.outcome, entry.outcome), lease_token = null, lease_until = null
-from jsonb_to_recordset(%(ends)s::jsonb) as said (entry_id bigint, due_at timestamptz, unchanged int, reason text,
-    fate text, page_id bigint, outcome text)
-where id = said.entry_id
+from said where id = any(array(select entry_id from said)) and id = said.entry_id
 
 -- name: add_page
 insert into page (entry_id, run_id, fetched_at, url, status, fate, reason, content_type, etag, last_modified,
@@ -75,10 +81,12 @@ returning id
 select * from page where id = any(%(ids)s)
 
 -- name: note_pages
+with said as (
+    select * from jsonb_to_recordset(%(notes)s::jsonb) as said (page_id bigint, fate text, reason text, outcome text)
+)
 update page set fate = coalesce(said.fate, page.fate), reason = coalesce(said.reason, page.reason),
     outcome = coalesce(said.outcome, page.outcome)
-from jsonb_to_recordset(%(notes)s::jsonb) as said (page_id bigint, fate text, reason text, outcome text)
-where id = said.page_id
+from said where id = any(array(select page_id from said)) and id = said.page_id
 
 -- name: validators
 -- Of the newest page that was read and is behind the text that is known, or brought no better one: only if that
@@ -118,7 +126,8 @@ with saved as (
         published timestamptz, modified timestamptz, date_source text, date_suspect boolean, language text,
         language_confidence real, image text, paywalled boolean, completeness text, completeness_reason text, engine text)
 ), revised as (
-    update entry set revision = saved.number from saved where id = saved.entry_id
+    update entry set revision = saved.number from saved
+    where id = any(array(select entry_id from saved)) and id = saved.entry_id
 )
 insert into revision (entry_id, number, page_id, read_at, digest, url, title, lead, text, authors, section,
     published, modified, date_source, date_suspect, language, language_confidence, image, paywalled,
