@@ -4,6 +4,7 @@ Does not compare texts or find topics: it is given what was found. Everything th
 under `lock`, so the stages that change articles do so one after another, in any order of work.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -41,32 +42,44 @@ class Text:
     revision: RevisionRow
 
 
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What an article is compared by: its title and its packed shingles."""
+
+    title: str
+    shingles: bytes
+
+
 def lock(tx: Transaction) -> None:
     """Wait until nobody else changes articles; held until the transaction ends."""
     tx.execute(SQL["lock"], {"space": LOCK_SPACE, "lock": ARTICLES})
 
 
-def known_by(tx: Transaction, keys: Collection[Key]) -> list[int]:
-    """The articles to which these keys lead, the earliest first."""
-    return [row["article_id"] for row in tx.execute(SQL["known_by"], _columns(keys))]
+def known_by(tx: Transaction, keys: Collection[Key]) -> dict[Key, int]:
+    """The articles to which these keys lead, those that lead to one."""
+    columns = {"kinds": [key.kind for key in keys], "values": [key.value for key in keys]}
+    return {Key(row["kind"], row["value"]): row["article_id"] for row in tx.execute(SQL["known_by"], columns)}
 
 
-def create(tx: Transaction, keys: Collection[Key], entry: EntryRow) -> int:
-    """A new article, with an id of its own, of this entry; the keys, of none so far, lead to it."""
+def create(tx: Transaction, founders: Sequence[EntryRow]) -> list[int]:
+    """A new article for each of these entries, with an id of its own; the ids rise in their order."""
     values = {
-        "entry": entry.id,
-        "publisher": entry.publisher,
-        "url": entry.canonical_url,
-        "first_seen": entry.discovered_at,
+        "publishers": [entry.publisher for entry in founders],
+        "urls": [entry.canonical_url for entry in founders],
+        "first_seen": [entry.discovered_at for entry in founders],
     }
-    row = tx.execute(SQL["create"], values | _columns(keys)).fetchone()
-    assert row
-    return int(row["id"])
+    return [row["id"] for row in tx.execute(SQL["create"], values)]
 
 
-def give_keys(tx: Transaction, article: int, keys: Collection[Key]) -> None:
-    """Let these keys lead to the article; those that lead to it already stay."""
-    tx.execute(SQL["give_keys"], _columns(keys) | {"article": article})
+def give_keys(tx: Transaction, keys: Mapping[Key, int]) -> None:
+    """Let these keys lead to these articles; those that lead to one already stay."""
+    given = sorted(keys.items(), key=lambda item: (item[0].kind, item[0].value))
+    values = {
+        "kinds": [key.kind for key, _ in given],
+        "values": [key.value for key, _ in given],
+        "articles": [article for _, article in given],
+    }
+    tx.execute(SQL["give_keys"], values)
 
 
 def merge(tx: Transaction, article: int, *, into: int) -> set[int]:
@@ -78,49 +91,44 @@ def merge(tx: Transaction, article: int, *, into: int) -> set[int]:
     tx.execute(SQL["merge_keys"], values)
     tx.execute(SQL["merge_entries"], values)
     tx.execute(SQL["clear_tags"], values)
-    others = forget(tx, article)
+    others = forget(tx, [article])
     tx.execute(SQL["merge"], values)
     tx.execute(SQL["merge_earlier"], values)
     return others - {into}
 
 
-def forget(tx: Transaction, article: int) -> set[int]:
-    """The article is found by nothing and shares text with none; returns those with which it did."""
-    tx.execute(SQL["clear_fingerprint"], {"article": article})
-    return {row["other"] for row in tx.execute(SQL["clear_copies"], {"article": article})}
+def forget(tx: Transaction, articles: Collection[int]) -> set[int]:
+    """The articles are found by nothing and share text with none; returns those with which they did."""
+    tx.execute(SQL["clear_fingerprints"], {"articles": list(articles)})
+    rows = tx.execute(SQL["clear_copies"], {"articles": list(articles)})
+    return {row[name] for row in rows for name in ("a", "b")} - set(articles)
 
 
-def link(tx: Transaction, entry_id: int, article: int) -> None:
-    """The entry belongs to the article."""
-    tx.execute(SQL["link"], {"entry": entry_id, "article": article})
+def link(tx: Transaction, members: Mapping[int, int]) -> None:
+    """These entries belong to these articles."""
+    tx.execute(SQL["link"], {"entries": list(members), "articles": list(members.values())})
 
 
-def members(tx: Transaction, article: int) -> list[Member]:
-    """The article's entries in the order in which they may speak for it: complete, early, then by URL."""
-    rows = tx.execute(SQL["members"], {"article": article})
-    return [Member(**{name: row[name] for name in Member.__slots__}) for row in rows]
+def members(tx: Transaction, articles: Collection[int]) -> dict[int, list[Member]]:
+    """The articles' entries in the order in which they may speak for theirs: complete, early, then by URL."""
+    found: dict[int, list[Member]] = defaultdict(list)
+    for row in tx.execute(SQL["members"], {"articles": list(articles)}):
+        found[row["article_id"]].append(Member(**{name: row[name] for name in Member.__slots__}))
+    return found
 
 
-def set_content(
-    tx: Transaction,
-    article: int,
-    *,
-    speaker: Member,
-    url: str,
-    indexed: bool,
-    first_seen: datetime,
-) -> None:
-    """The latest revision of `speaker` is the article's text from now on."""
+def set_speakers(tx: Transaction, speakers: Mapping[int, Member], *, indexed: Collection[int]) -> None:
+    """The latest revisions of these members are their articles' texts from now on.
+
+    Of the articles, the `indexed` belong into the index.
+    """
     values = {
-        "article": article,
-        "entry": speaker.id,
-        "publisher": speaker.publisher,
-        "url": url,
-        "published": speaker.published,
-        "indexed": indexed,
-        "first_seen": first_seen,
+        "articles": list(speakers),
+        "entries": [speaker.id for speaker in speakers.values()],
+        "published": [speaker.published for speaker in speakers.values()],
+        "indexed": [article in indexed for article in speakers],
     }
-    tx.execute(SQL["set_content"], values)
+    tx.execute(SQL["set_speakers"], values)
 
 
 def settle_outcomes(tx: Transaction, ids: Collection[int]) -> dict[int, Outcome]:
@@ -137,50 +145,59 @@ def texts(tx: Transaction, entry_ids: Collection[int]) -> dict[int, Text]:
     }
 
 
-def add_fingerprint(
-    tx: Transaction, article: int, *, title: str, shingles: bytes, bands: Sequence[int]
+def add_fingerprints(
+    tx: Transaction, found: Mapping[int, Fingerprint], bands: Mapping[int, Sequence[int]]
 ) -> None:
-    """The article, new or forgotten, is found by these bands, if any, and compared by the rest."""
-    if bands:
-        values = {"article": article, "title": title, "shingles": shingles, "bands": list(bands)}
-        tx.execute(SQL["add_fingerprint"], values)
+    """These articles, new or forgotten, are found by their bands and compared by their fingerprints."""
+    values = {
+        "articles": list(found),
+        "titles": [fingerprint.title for fingerprint in found.values()],
+        "shingles": [fingerprint.shingles for fingerprint in found.values()],
+        "of": [article for article, hashes in bands.items() for _ in hashes],
+        "numbers": [number for hashes in bands.values() for number, _ in enumerate(hashes)],
+        "hashes": [value for hashes in bands.values() for value in hashes],
+    }
+    tx.execute(SQL["add_fingerprints"], values)
 
 
-def candidates(
-    tx: Transaction, article: int, bands: Sequence[int], *, within: timedelta
-) -> Iterator[tuple[int, str, bytes]]:
-    """The articles that share a band: id, title and shingles.
+def candidates(tx: Transaction, articles: Collection[int], *, within: timedelta) -> list[tuple[int, int]]:
+    """Each of these articles with each other one that shares a band with it.
 
-    Of those published longer than `within` before or after this one, none; without a date, all.
+    Not with those published longer than `within` before or after it; without a date, with all.
     """
-    values = {"article": article, "bands": list(bands), "within": within}
-    for row in tx.execute(SQL["candidates"], values, binary=True):
-        yield row["article_id"], row["title"], row["shingles"]
+    rows = tx.execute(SQL["candidates"], {"articles": list(articles), "within": within})
+    return [(row["article_id"], row["other"]) for row in rows]
 
 
-def add_copies(tx: Transaction, article: int, found: Mapping[int, Comparison]) -> None:
-    """The article, new or forgotten, shares text with these others."""
+def fingerprints(tx: Transaction, articles: Collection[int]) -> dict[int, Fingerprint]:
+    """What these articles are compared by."""
+    rows = tx.execute(SQL["fingerprints"], {"articles": list(articles)}, binary=True)
+    return {row["article_id"]: Fingerprint(row["title"], row["shingles"]) for row in rows}
+
+
+def add_copies(tx: Transaction, found: Mapping[tuple[int, int], Comparison]) -> None:
+    """The articles of each pair share text, as a and b; none did since one of them was new or forgotten."""
     if not found:
         return
-    values = {
-        "article": article,
-        "others": list(found),
-        "here": [comparison.containment_ab for comparison in found.values()],
-        "there": [comparison.containment_ba for comparison in found.values()],
-        "jaccard": [comparison.jaccard for comparison in found.values()],
-    }
-    tx.execute(SQL["add_copies"], values)
+    rows = sorted(
+        (a, b, how.containment_ab, how.containment_ba, how.jaccard)
+        if a < b
+        else (b, a, how.containment_ba, how.containment_ab, how.jaccard)
+        for (a, b), how in found.items()
+    )
+    columns = ("a", "b", "share_a", "share_b", "jaccard")
+    tx.execute(SQL["add_copies"], dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True)))
 
 
-def point(tx: Transaction, article: int, orphans: Collection[int]) -> set[int]:
-    """Let all point at their originals whose own may be another, now that the article or its edges changed.
+def point(tx: Transaction, articles: Collection[int], orphans: Collection[int]) -> set[int]:
+    """Let all point at their originals whose own may be another, as the articles or their edges changed.
 
-    These are the article, those that pointed at it, those that share text with it and are to from now on,
+    These are the articles, those that pointed at one, those that share text with one and are to from now on,
     and the `orphans`. Returns the articles whose documents changed by it.
     """
-    followers = {row["id"] for row in tx.execute(SQL["followers"], {"article": article})}
-    rows = list(tx.execute(SQL["lead"], {"article": article}))
-    rows += tx.execute(SQL["point"], {"articles": list({article} | followers | set(orphans))})
+    followers = {row["id"] for row in tx.execute(SQL["followers"], {"articles": list(articles)})}
+    rows = list(tx.execute(SQL["lead"], {"articles": list(articles)}))
+    rows += tx.execute(SQL["point"], {"articles": list(followers | {*articles, *orphans})})
     return {row[name] for row in rows for name in ("id", "now", "before")} - {None}
 
 
@@ -299,8 +316,3 @@ _SAME = (
     "version", "url", "title", "lead", "text", "publisher", "language", "first_seen", "published", "modified",
     "date_suspect", "section", "copies", "copied_share", "revision", "completeness", "image", "paywalled",
 )  # fmt: skip
-
-
-def _columns(keys: Collection[Key]) -> dict[str, list[str]]:
-    ordered = sorted(keys, key=lambda key: (key.kind, key.value))
-    return {"kinds": [key.kind for key in ordered], "values": [key.value for key in ordered]}

@@ -262,9 +262,12 @@ def claims(tx: Transaction, ids: Collection[int]) -> dict[int, Claims]:
     return said
 
 
-def said(tx: Transaction, entry_id: int) -> list[Said]:
-    """What each feed says of the entry's identity."""
-    return [Said(**row) for row in tx.execute(SQL["said"], {"entry": entry_id})]
+def said(tx: Transaction, ids: Collection[int]) -> dict[int, list[Said]]:
+    """What each feed says of the identity of each of these entries."""
+    found: dict[int, list[Said]] = {entry: [] for entry in ids}
+    for row in tx.execute(SQL["said"], {"ids": list(ids)}):
+        found[row.pop("entry_id")].append(Said(**row))
+    return found
 
 
 def latest_revision(tx: Transaction, entry_id: int) -> RevisionRow | None:
@@ -277,9 +280,14 @@ def latest_revisions(tx: Transaction, ids: Collection[int]) -> dict[int, Revisio
     return {row["entry_id"]: revision_of(row) for row in tx.execute(SQL["latest"], {"ids": list(ids)})}
 
 
-def told(tx: Transaction, entry_id: int, *, at_least: int) -> list[Told]:
-    """What all texts of the entry say of its identity; a digest only of full ones of so many characters."""
-    return [Told(**row) for row in tx.execute(SQL["told"], {"entry": entry_id, "at_least": at_least})]
+def told(tx: Transaction, ids: Collection[int], *, at_least: int) -> dict[int, list[Told]]:
+    """What all texts of each of these entries say of its identity; a digest only of full ones of so many
+    characters.
+    """
+    found: dict[int, list[Told]] = {entry: [] for entry in ids}
+    for row in tx.execute(SQL["told"], {"ids": list(ids), "at_least": at_least}):
+        found[row.pop("entry_id")].append(Told(**row))
+    return found
 
 
 def save_revisions(tx: Transaction, revisions: Collection[RevisionRow]) -> None:

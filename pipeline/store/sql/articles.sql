@@ -2,28 +2,26 @@
 select pg_advisory_xact_lock(%(space)s, %(lock)s)
 
 -- name: known_by
-select distinct article_id from article_key k
+select k.kind, k.value, article_id from article_key k
 join unnest(%(kinds)s::text[], %(values)s::text[]) as wanted (kind, value)
   on k.kind = wanted.kind and k.value = wanted.value
-order by article_id
 
 -- name: create
-with made as (
-    insert into article (publisher, first_seen, indexed, url) values (%(publisher)s, %(first_seen)s, false, %(url)s)
-    returning id
-), named as (
-    insert into article_key (kind, value, article_id)
-    select kind, value, id from made, unnest(%(kinds)s::text[], %(values)s::text[]) as wanted (kind, value)
-    order by kind, value
-), linked as (
-    update entry set article_id = made.id from made where entry.id = %(entry)s
+with ordered as (
+    select * from unnest(%(publishers)s::text[], %(first_seen)s::timestamptz[], %(urls)s::text[])
+        with ordinality as t (publisher, first_seen, url, place)
+    order by place
+), made as materialized (
+    select nextval(pg_get_serial_sequence('article', 'id')) as id, ordered.* from ordered
+), kept as (
+    insert into article (id, publisher, first_seen, indexed, url) overriding system value
+    select id, publisher, first_seen, false, url from made
 )
-select id from made
+select id from made order by place
 
 -- name: give_keys
 insert into article_key (kind, value, article_id)
-select kind, value, %(article)s from unnest(%(kinds)s::text[], %(values)s::text[]) as wanted (kind, value)
-order by kind, value
+select * from unnest(%(kinds)s::text[], %(values)s::text[], %(articles)s::bigint[])
 on conflict do nothing
 
 -- name: merge_keys
@@ -41,24 +39,29 @@ where id = %(article)s
 update article set merged_into = %(into)s where merged_into = %(article)s
 
 -- name: link
-update entry set article_id = %(article)s where id = %(entry)s
+update entry set article_id = article
+from unnest(%(entries)s::bigint[], %(articles)s::bigint[]) as member (entry, article) where id = entry
 
 -- name: members
--- The entries of an article with the head of their latest revision, in the order in which they may speak for it.
-select entry.id, entry.canonical_url, entry.publisher, entry.revision, entry.stage, entry.discovered_at,
+-- The entries of articles with the head of their latest revision, in the order in which they may speak for theirs.
+select entry.article_id, entry.id, entry.canonical_url, entry.publisher, entry.revision, entry.stage, entry.discovered_at,
     r.completeness, r.published, r.language
 from entry join revision r on r.entry_id = entry.id and r.number = entry.revision
-where entry.article_id = %(article)s
-order by array_position(array['full', 'teaser', 'summary', 'empty'], r.completeness),
+where entry.article_id = any(%(articles)s)
+order by article_id, array_position(array['full', 'teaser', 'summary', 'empty'], r.completeness),
     r.published nulls last, entry.canonical_url
 
 -- name: get
 select * from article where id = %(article)s
 
--- name: set_content
-update article set entry_id = %(entry)s, publisher = %(publisher)s, url = %(url)s, published = %(published)s,
-    indexed = %(indexed)s, first_seen = least(first_seen, %(first_seen)s)
-where id = %(article)s
+-- name: set_speakers
+update article set entry_id = speaker.entry, publisher = entry.publisher, url = entry.canonical_url,
+    published = speaker.published, indexed = speaker.indexed,
+    first_seen = least(first_seen, (select min(discovered_at) from entry where article_id = article.id))
+from unnest(%(articles)s::bigint[], %(entries)s::bigint[], %(published)s::timestamptz[], %(indexed)s::boolean[])
+    as speaker (article, entry, published, indexed)
+join entry on entry.id = speaker.entry
+where article.id = speaker.article
 
 -- name: outcomes
 -- One entry speaks for each article; the others are the same article under another URL.
@@ -82,59 +85,62 @@ from entry e join article a on a.id = e.article_id join entry speaker on speaker
 join revision r on r.entry_id = speaker.id and r.number = speaker.revision
 where e.id = any(%(entries)s)
 
--- name: clear_fingerprint
-with bands as (delete from band where article_id = %(article)s)
-delete from fingerprint where article_id = %(article)s
+-- name: clear_fingerprints
+with bands as (delete from band where article_id = any(%(articles)s))
+delete from fingerprint where article_id = any(%(articles)s)
 
--- name: add_fingerprint
+-- name: add_fingerprints
 with compared as (
     insert into fingerprint (article_id, published, title, shingles)
-    select id, published, %(title)s, %(shingles)s from article where id = %(article)s
+    select id, published, t.title, shingles
+    from unnest(%(articles)b::bigint[], %(titles)b::text[], %(shingles)b::bytea[]) as t (article, title, shingles)
+    join article on id = t.article
 )
 insert into band (number, hash, article_id)
-select n - 1, hash, %(article)s from unnest(%(bands)s::bigint[]) with ordinality as t (hash, n)
+select * from unnest(%(numbers)b::smallint[], %(hashes)b::bigint[], %(of)b::bigint[])
 
 -- name: candidates
 -- Others that share a band and were published at about the same time, or at no known one.
-select other.article_id, other.title, other.shingles
-from fingerprint self join fingerprint other on other.article_id <> self.article_id
-where self.article_id = %(article)s and other.article_id in (
-        select band.article_id from band
-        join unnest(%(bands)s::bigint[]) with ordinality as t (hash, n) on band.hash = t.hash and band.number = t.n - 1
-    ) and coalesce(
-        other.published between self.published - %(within)s and self.published + %(within)s, true
-    )
+select near.article_id, near.other
+from (
+    select distinct self.article_id, other.article_id as other
+    from band self join band other using (number, hash)
+    where self.article_id = any(%(articles)s) and other.article_id <> self.article_id
+) as near join fingerprint self on self.article_id = near.article_id join fingerprint other on other.article_id = near.other
+where coalesce(other.published between self.published - %(within)s and self.published + %(within)s, true)
+
+-- name: fingerprints
+select article_id, title, shingles from fingerprint where article_id = any(%(articles)s)
 
 -- name: clear_copies
-delete from copy where a = %(article)s or b = %(article)s
-returning case when a = %(article)s then b else a end as other
+delete from copy where a = any(%(articles)s) or b = any(%(articles)s)
+returning a, b
 
 -- name: add_copies
 insert into copy (a, b, share_a, share_b, jaccard)
-select least(%(article)s, other), greatest(%(article)s, other),
-    case when %(article)s < other then here else there end, case when %(article)s < other then there else here end, jaccard
-from unnest(%(others)s::bigint[], %(here)s::real[], %(there)s::real[], %(jaccard)s::real[]) as t (other, here, there, jaccard)
-order by other
+select * from unnest(%(a)s::bigint[], %(b)s::bigint[], %(share_a)s::real[], %(share_b)s::real[], %(jaccard)s::real[])
 
 -- name: followers
-select id from article where copy_of = %(article)s
+select id from article where copy_of = any(%(articles)s)
 
 -- name: lead
--- All that share text with this article and with no smaller one point at it; answers as `point` does.
+-- All that share text with one of these articles and with no smaller one point at it; answers as `point` does.
 with edge as (
-    select b as other, share_b as share from copy where a = %(article)s
+    select a as self, b as other, share_b as share from copy where a = any(%(articles)s)
     union all
-    select a, share_a from copy where b = %(article)s
+    select b, a, share_a from copy where b = any(%(articles)s)
 ), led as (
-    select other.id, other.copy_of as before, edge.share
-    from article self, edge join article other on other.id = edge.other left join article present on present.id = other.copy_of
-    where self.id = %(article)s and other.copy_of is distinct from self.id
+    select distinct on (other.id) other.id, other.copy_of as before, self.id as now, edge.share
+    from edge join article self on self.id = edge.self join article other on other.id = edge.other
+    left join article present on present.id = other.copy_of
+    where other.copy_of is distinct from self.id
       and (coalesce(self.published, 'infinity'), self.publisher, self.url)
         < (coalesce(other.published, 'infinity'), other.publisher, other.url)
       and (present.id is null or (coalesce(self.published, 'infinity'), self.publisher, self.url)
         < (coalesce(present.published, 'infinity'), present.publisher, present.url))
+    order by other.id, coalesce(self.published, 'infinity'), self.publisher, self.url
 )
-update article set copy_of = %(article)s, copied_share = led.share from led where article.id = led.id
+update article set copy_of = led.now, copied_share = led.share from led where article.id = led.id
 returning article.id, article.copy_of as now, led.before
 
 -- name: point

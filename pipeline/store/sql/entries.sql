@@ -107,12 +107,12 @@ where entry_id = any(%(ids)s)
 order by entry_id, updated desc nulls last, length(summary) desc, f.url
 
 -- name: said
-select feed_id, guid, title from sighting where entry_id = %(entry)s
+select entry_id, feed_id, guid, title from sighting where entry_id = any(%(ids)s)
 
 -- name: told
-select distinct url, title, published,
+select distinct entry_id, url, title, published,
     case when completeness = 'full' and length(text) >= %(at_least)s then digest end as digest
-from revision where entry_id = %(entry)s
+from revision where entry_id = any(%(ids)s)
 
 -- name: latest
 select distinct on (entry_id) * from revision where entry_id = any(%(ids)s) order by entry_id, number desc
