@@ -9,7 +9,7 @@ Text is expected in Unicode NFC; a combining accent that stands apart stays in i
 
 import re
 import unicodedata
-from functools import lru_cache
+from collections.abc import Callable
 from typing import NamedTuple
 
 from pipeline.memo import Memo
@@ -85,8 +85,21 @@ _ENDINGS: tuple[tuple[str, ...], ...] = (
     ("aise", "oise"), ("ee",), ("ue",), ("e",), ("er",), ("ir",), ("ent",), ("e",), ("iqu",), ("iv", "euv"),
     tuple(letter * 2 for letter in "bcdfglmnprstyz"),
 )  # fmt: skip
+
+
+def _filled(replacement: str) -> Callable[[re.Match[str]], str]:
+    """What stands for a match: groups, then letters. `re` takes four times as long to fill a template."""
+    groups, letters = (
+        [int(digit) for digit in re.findall(r"\\(\d)", replacement)],
+        re.sub(r"\\\d", "", replacement),
+    )
+    if groups == [1]:
+        return lambda match: match[1] + letters
+    return lambda match: "".join([*map(match.__getitem__, groups), letters])
+
+
 _STEM_RULES = tuple(
-    (endings, re.compile(pattern), replacement)
+    (endings, re.compile(pattern).sub, _filled(replacement))
     for endings, (pattern, replacement) in zip(_ENDINGS, STEM_RULES, strict=True)
 )
 
@@ -163,7 +176,7 @@ def tokenize(text: str) -> list[Token]:
 
 def words(text: str) -> list[Word]:
     """The words of `tokenize` without their places, for a fifth of the price: no token has to be made."""
-    if _JOINED.search(text):  # the one place where the blank would change a word
+    if "_" in text and _JOINED.search(text):  # the one place where the blank would change a word
         return [Word(token.exact, token.stem, token.stop) for token in tokenize(text)]
     return list(filter(None, map(_said.__getitem__, _WORD.findall(text.replace("_", " ")))))
 
@@ -175,21 +188,25 @@ def fold(word: str) -> str:
     lowered = unicodedata.normalize("NFKD", _APOSTROPHE.sub("", word)).lower()
     for letter, folded in _FOLDED.items():  # of a whole text, a tenth of the price of `translate`
         lowered = lowered.replace(letter, folded)
-    if _BEYOND_ACCENTS.search(lowered):
-        return "".join(char for char in lowered if not unicodedata.combining(char))
-    return _ACCENTS.sub("", lowered)
+    return _BEYOND_ACCENTS.sub(_without_mark, _ACCENTS.sub("", lowered))
 
 
-@lru_cache(maxsize=1 << 16)
+def _without_mark(found: re.Match[str]) -> str:
+    return "" if unicodedata.combining(found[0]) else found[0]
+
+
 def stem(word: str) -> str:
     """What the inflected forms of a word share, folded; accents and ligatures in it change nothing."""
-    stemmed = fold(word[:MAX_WORD])
-    if len(stemmed) < _SHORTEST_STEMMED or not stemmed.isalpha():
-        return stemmed
-    stemmed = IRREGULAR.get(stemmed) or IRREGULAR.get(stemmed.removesuffix("s"), stemmed)
-    for endings, pattern, replacement in _STEM_RULES:
+    return _stems[fold(word[:MAX_WORD])]
+
+
+def _stem(folded: str) -> str:
+    if len(folded) < _SHORTEST_STEMMED or not folded.isalpha():
+        return folded
+    stemmed = IRREGULAR.get(folded) or IRREGULAR.get(folded.removesuffix("s"), folded)
+    for endings, replace, filled in _STEM_RULES:
         if stemmed.endswith(endings):
-            stemmed = pattern.sub(replacement, stemmed)
+            stemmed = replace(filled, stemmed)
     return stemmed
 
 
@@ -209,20 +226,20 @@ def sentences(text: str) -> list[tuple[int, int]]:
 
 def _analysed(surface: str) -> tuple[int, int, Word] | None:
     """Of a match of _WORD: offset and length of its word, and that word; None where it holds none."""
-    begin, end = _without_elision(surface) if _APOSTROPHE.search(surface) else (0, len(surface))
+    begin, end = (0, len(surface)) if surface.isalpha() else _without_elision(surface)
     word = surface[begin : min(end, begin + MAX_WORD)]
     exact = fold(word)
     if not exact.isalnum():
         exact = _GROUPING.sub("", exact) if exact[:1].isdigit() else "".join(filter(str.isalnum, exact))
-    return (begin, end - begin, Word(exact, stem(exact), word.lower() in STOP_WORDS)) if exact else None
+    return (begin, end - begin, Word(exact, _stems[exact], word.lower() in STOP_WORDS)) if exact else None
 
 
 def _unplaced(surface: str) -> Word | None:
-    analysed = _analysed(surface)
+    analysed = _placed[surface]
     return analysed[2] if analysed else None
 
 
-_placed, _said = Memo(_analysed), Memo(_unplaced)
+_stems, _placed, _said = Memo(_stem), Memo(_analysed), Memo(_unplaced)
 _new = tuple.__new__  # what the constructor of a named tuple calls, at half the price
 
 
