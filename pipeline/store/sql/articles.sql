@@ -39,8 +39,9 @@ where id = %(article)s
 update article set merged_into = %(into)s where merged_into = %(article)s
 
 -- name: link
-update entry set article_id = article
-from unnest(%(entries)s::bigint[], %(articles)s::bigint[]) as member (entry, article) where id = entry
+update entry set article_id = member.article
+from unnest(%(entries)s::bigint[], %(articles)s::bigint[]) as member (entry, article)
+where id = any(%(entries)s) and id = member.entry
 
 -- name: members
 -- The entries of articles with the head of their latest revision, in the order in which they may speak for theirs.
@@ -61,7 +62,7 @@ update article set entry_id = speaker.entry, publisher = entry.publisher, url = 
 from unnest(%(articles)s::bigint[], %(entries)s::bigint[], %(published)s::timestamptz[], %(indexed)s::boolean[])
     as speaker (article, entry, published, indexed)
 join entry on entry.id = speaker.entry
-where article.id = speaker.article
+where article.id = any(%(articles)s) and entry.id = any(%(entries)s) and article.id = speaker.article
 
 -- name: outcomes
 -- One entry speaks for each article; the others are the same article under another URL.
