@@ -19,6 +19,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import threading
 import uuid
 import zlib
@@ -38,6 +39,9 @@ from pipeline.web.responses import Headers, Response
 MAX_FILE_BYTES = 32 << 20
 _GZIP = zlib.MAX_WBITS | 16
 _MEMBER = re.compile(rb"\x1f\x8b\x08")  # how every gzip member begins (RFC 1952, 2.3.1)
+_MEMBER_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # deflate, nothing said of date and system
+_MEMBER_END = struct.Struct("<II")  # checksum and length (2.3.1)
+_RECORD_END = b"\r\n\r\n"
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
 _MASK = "X-Crawler-"
 _GZIP_LEVEL = 1  # pages arrive compressed or compress well at any level; 1 costs a third of 6
@@ -217,34 +221,30 @@ def _records(response: Response) -> tuple[bytes, bytes]:
     date = response.started_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     name = f"<urn:uuid:{uuid.uuid4()}>"
     about = {"WARC-Date": date, "WARC-Record-ID": name}
-    headers, body = _stored(response)
+    coded = _is_plain_gzip(response)
+    headers, body = _stored(response, coded=coded)
     if response.truncated:
         about["WARC-Truncated"] = "disconnect"
     target = response.url.split("#")[0].split("/", 3)[3:] or [""]
     request = f"GET /{target[0]} HTTP/1.1"
     version = "1.0" if response.version == "1.0" else "1.1"  # what else servers call it, readers would refuse
     status = f"HTTP/{version} {response.status} {response.reason}".rstrip()
+    asked = {"WARC-Date": date, "WARC-Concurrent-To": name}
     return (
-        _record(response.url, "response", status, headers, body, about),
-        _record(
-            response.url,
-            "request",
-            request,
-            response.request_headers,
-            b"",
-            {"WARC-Date": date, "WARC-Concurrent-To": name},
+        _member(
+            _record(response.url, "response", status, headers, body, about), packed=len(body) if coded else 0
         ),
+        _member(_record(response.url, "request", request, response.request_headers, b"", asked)),
     )
 
 
-def _stored(response: Response) -> tuple[Headers, bytes]:
+def _stored(response: Response, *, coded: bool) -> tuple[Headers, bytes]:
     """Header and body that any reader can replay: the body as received, its chunks joined.
 
     Content codings stay where the common readers undo them whole; bodies in any other ("x-gzip", several gzip
     members, a bare deflate stream) are kept decoded. What was said of a body in another form is masked, as
     Common Crawl masks it (github.com/commoncrawl/news-crawl/issues/30).
     """
-    coded = _is_plain_gzip(response)
     body = response.raw_body if coded else response.body
     masked = _FRAMING if coded else _FRAMING | {"content-encoding"}
     headers = [(_MASK + name if name.lower() in masked else name, value) for name, value in response.headers]
@@ -255,12 +255,7 @@ def _is_plain_gzip(response: Response) -> bool:
     """Whether the body as received is the one gzip member that its header says, and nothing more."""
     if [value.lower() for value in response.header_values("Content-Encoding")] != ["gzip"]:
         return False
-    member = zlib.decompressobj(_GZIP)
-    try:
-        whole = member.decompress(response.raw_body, len(response.body) + 1) == response.body
-    except zlib.error:
-        return False
-    return whole and member.eof and not member.unused_data
+    return response.one_member
 
 
 def _record(  # noqa: PLR0917  the parts of a record, in its order
@@ -285,7 +280,21 @@ def _record(  # noqa: PLR0917  the parts of a record, in its order
             warc_headers_dict=about,
         )
     )
-    return gzip.compress(buffer.getvalue(), compresslevel=_GZIP_LEVEL, mtime=0)
+    return buffer.getvalue()
+
+
+def _member(record: bytes, *, packed: int = 0) -> bytes:
+    """The record as one gzip member. `packed` bytes before its end are compressed already and go in as they
+    are: to compress a gzipped page again takes 0.8 ms and saves nothing.
+    """
+    if not packed:
+        return gzip.compress(record, compresslevel=_GZIP_LEVEL, mtime=0)
+    start = len(record) - packed - len(_RECORD_END)
+    head, rest = (zlib.compressobj(level, wbits=-zlib.MAX_WBITS) for level in (_GZIP_LEVEL, 0))
+    # What is flushed ends with a whole byte, and another stream may follow it there.
+    deflated = head.compress(record[:start]) + head.flush(zlib.Z_SYNC_FLUSH)
+    deflated += rest.compress(record[start:]) + rest.flush()
+    return _MEMBER_HEAD + deflated + _MEMBER_END.pack(zlib.crc32(record), len(record))
 
 
 @contextlib.contextmanager

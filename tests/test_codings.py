@@ -97,6 +97,40 @@ def test_padding_after_the_last_member_is_ignored(size):
     assert decoded("gzip", pieces(packed, size)) == (b"bonjour", True)
 
 
+ONE = gzip.compress(b"bonjour")
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+@pytest.mark.parametrize(
+    ("name", "data", "expected"),
+    [
+        ("gzip", ONE, True),
+        ("gzip", gzip.compress(b""), True),
+        ("gzip", ONE + gzip.compress(b""), False),
+        ("gzip", ONE + b"\0", False),
+        ("gzip", ONE[:-1], False),
+        ("gzip", b"", False),
+        ("deflate", zlib.compress(b"bonjour"), False),
+        ("", ONE, False),
+    ],
+)
+def test_what_is_one_gzip_member_and_nothing_more_is_told_from_the_rest(name, data, expected, size):
+    """However it is cut."""
+    decoder = Decoder(name, 100)
+    for chunk in pieces(data, size):
+        decoder.feed(chunk)
+
+    assert decoder.one_member() is expected
+
+
+def test_a_member_that_goes_beyond_the_cap_is_not_whole():
+    decoder = Decoder("gzip", 3)
+    with pytest.raises(TooLarge):
+        decoder.feed(ONE)
+
+    assert not decoder.one_member()
+
+
 def test_an_empty_body_is_complete():
     assert decoded("gzip", []) == (b"", True)
 

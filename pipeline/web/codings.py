@@ -61,6 +61,11 @@ class Decoder:
         """Whether the coded stream came to its end; an empty body did."""
         return self._inflater is None or self._inflater.eof
 
+    def one_member(self) -> bool:
+        """Whether what was fed is one whole gzip member, and nothing more: any reader undoes that."""
+        once = self._coding == "gzip" and self._members == 1 and self.complete()
+        return once and not self._padding and self._size <= self._cap
+
     def _inflate(self, chunk: bytes) -> bytes:
         """Decode `chunk` up to the end of the gzip member in it, and give back what comes after."""
         inflater = self._inflater

@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -189,7 +190,7 @@ class Fetcher:
         try:
             async with asyncio.timeout(seconds), self._request(wire, headers) as answer:
                 wire.budget += cap + cap // 4  # chunk sizes and TLS records add some 2 % to an honest body
-                body, raw_body, truncated = await _body(answer, cap=cap, cut=cut)
+                received = await _body(answer, cap=cap, cut=cut)
         except TimeoutError as error:
             raise TimedOut(
                 f"{shown(place.url)} did not come within {self._seconds:g} s", hint="try again later"
@@ -209,13 +210,14 @@ class Fetcher:
             headers=tuple(
                 (key.decode("latin-1"), value.decode("latin-1")) for key, value in answer.raw_headers
             ),
-            body=body,
-            raw_body=raw_body,
+            body=received.body,
+            raw_body=received.raw,
             request_headers=tuple(answer.request_info.headers.items()),
             started_at=started_at,
             elapsed=monotonic() - started,
             peer=wire.peer,
-            truncated=truncated or wire.broken,
+            truncated=received.truncated or wire.broken,
+            one_member=received.one_member,
         )
 
     @asynccontextmanager
@@ -249,14 +251,24 @@ class Fetcher:
                 yield answer
 
 
-async def _body(answer: "aiohttp.ClientResponse", *, cap: int, cut: bool) -> tuple[bytes, bytes, bool]:
-    """The body decoded, the body as received, and whether something is missing."""
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """A body decoded and as received, whether something is missing, and whether it is one gzip member."""
+
+    body: bytes = b""
+    raw: bytes = b""
+    truncated: bool = False
+    one_member: bool = False
+
+
+async def _body(answer: "aiohttp.ClientResponse", *, cap: int, cut: bool) -> _Body:
+    """Receive and decode the body."""
     import aiohttp
 
     if answer.status < _FIRST_FINAL:
         raise Unparsable(f"the server answers {answer.status}, which ends nothing")
     if answer.status in _BODILESS:
-        return b"", b"", False
+        return _Body()
     announced = answer.content_length or 0
     if announced > cap and not cut:
         raise TooLarge(f"the body is announced with {announced:,} bytes, {cap:,} are the most")
@@ -277,8 +289,8 @@ async def _body(answer: "aiohttp.ClientResponse", *, cap: int, cut: bool) -> tup
     except aiohttp.ClientError:
         truncated = True  # the connection ended before the body, or its chunks do not add up
     body = decoder.body()
-    raw_body = b"".join(received) if name else body
-    return body, raw_body, truncated or not decoder.complete()
+    raw = b"".join(received) if name else body
+    return _Body(body, raw, truncated or not decoder.complete(), decoder.one_member())
 
 
 @contextmanager

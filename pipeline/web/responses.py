@@ -36,6 +36,7 @@ class Response:
     elapsed: float  # seconds, name look-up included
     peer: tuple[str, int]
     truncated: bool = False  # the body is not whole: never take it for the page
+    one_member: bool = False  # the body as received is one gzip member, and nothing more
 
     def header(self, name: str) -> str:
         """The first header of that name; empty if there is none."""
