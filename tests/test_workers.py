@@ -3,6 +3,7 @@
 import os
 import re
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -140,6 +141,17 @@ def test_a_lost_child_is_not_yet_the_page_s_fault(word, misbehaving):
         (lost,) = pids(workers)
 
         assert f"{word} UNE FOIS" in title_of(workers, f"{word} UNE FOIS")
+        assert not is_alive(lost)
+
+
+def test_a_child_that_reads_nothing_is_replaced():
+    """A request that does not fit into the pipe waits no longer than the answer to one would."""
+    with Workers(1, wall=3) as workers:
+        title_of(workers, "Avant")
+        (lost,) = pids(workers)
+        os.kill(lost, signal.SIGSTOP)
+
+        assert len(title_of(workers, "x" * 1_000_000)) > 100
         assert not is_alive(lost)
 
 
