@@ -40,6 +40,20 @@ def add_and_fail(tx):
     tx.execute("select 1 / 0")
 
 
+def test_a_connection_that_ended_while_it_rested_is_not_given_out(store):
+    """A server that was started anew, a proxy that cuts what is silent: the next transaction has another."""
+    with store.transaction("look") as tx:
+        with store.transaction("other"):
+            pass
+        ended = tx.execute(
+            "select pg_terminate_backend(pid, 9999) as ended from pg_stat_activity"
+            " where datname = current_database() and application_name = 'veille' and pid <> pg_backend_pid()"
+        )
+        assert [row["ended"] for row in ended] == [True]
+
+    assert count(store, "select count(*) from host") == 0
+
+
 def an_article(store):
     with store.transaction("make") as tx:
         statement = (

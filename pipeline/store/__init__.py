@@ -51,8 +51,9 @@ class Store:
             url,
             min_size=0,
             max_size=_POOL,
-            kwargs={"row_factory": dict_row, "application_name": "veille"},
-            check=ConnectionPool.check_connection,
+            # Autocommit, since `_begin` begins each transaction; the pool's context commits it all the same.
+            kwargs={"row_factory": dict_row, "application_name": "veille", "autocommit": True},
+            check=_begin,
             open=True,
             timeout=30,
         )
@@ -134,6 +135,15 @@ class Store:
         import psycopg
 
         return psycopg.connect(self._url)
+
+
+def _begin(connection: Transaction) -> None:
+    """Begin the transaction for which a connection is taken from the pool.
+
+    Raises for one that broke while it rested: the pool then gives another. A check that does nothing else
+    would be one more journey to the server.
+    """
+    connection.execute(b"begin", prepare=False)
 
 
 @contextlib.contextmanager
