@@ -251,14 +251,12 @@ def _write(  # noqa: PLR0917  what was asked, and what came of it
     pointer = _keep(runtime, fetched) if fetched else None
     with runtime.store.transaction("fetch") as tx:
         mine.note_answer(tx)
-        if not entries.held(tx, [entry.id], token=mine.token):
-            return
         page = entries.add_page(
             tx,
-            entry.id,
+            entry,
+            token=mine.token,
             run=run,
             at=now,
-            announced=entry.announced,
             url=fetched.url if fetched else entry.url,
             status=response.status if response else None,
             fate=ending.fate,
@@ -267,7 +265,10 @@ def _write(  # noqa: PLR0917  what was asked, and what came of it
             etag=etag,
             last_modified=last_modified,
             pointer=pointer,
+            to_read=ending.outcome is None,
         )
+        if page is None:
+            return
         if entry.revision and ending.outcome:
             _keep_text(runtime, tx, entry, page, ending)
         elif ending.outcome:
@@ -281,10 +282,6 @@ def _write(  # noqa: PLR0917  what was asked, and what came of it
                 page_id=page,
             )
             entries.end_reading(tx, [end])
-        else:
-            # A known text's page keeps its fate until it is read.
-            fate = None if entry.revision else ending.fate
-            entries.move(tx, [Move(entry.id, Stage.EXTRACT, due_at=now, fate=fate, page_id=page)])
     log.info(
         "fetched",
         extra={"run": run, "host": entry.host, "entry": entry.id, "fate": str(ending.fate)}

@@ -145,18 +145,17 @@ class Turns:
         self.done()
         while True:
             with self._store.transaction("turn") as tx:
-                seconds = hosts.wait_seconds(tx, self.host, token=self.token)
-                if seconds is None:
-                    raise LeaseLost(f"another worker has taken over {self.host}")
-                if seconds <= 0:
-                    hosts.asked(tx, self.host, token=self.token, gap=self._gap())
-                    self._asking = True
-                    return
-            if seconds > WAIT_AT_MOST:
-                raise HostPaused(f"{self.host} asked to be left alone", retry_after=seconds)
+                turn = hosts.take_turn(tx, self.host, token=self.token, gap=self._gap())
+            if turn is None:
+                raise LeaseLost(f"another worker has taken over {self.host}")
+            if turn.taken:
+                self._asking = True
+                return
+            if turn.seconds > WAIT_AT_MOST:
+                raise HostPaused(f"{self.host} asked to be left alone", retry_after=turn.seconds)
             if self._shift.over():
                 raise Busy(f"the time was over before it was the turn of {self.host}")
-            self._shift.rest(min(seconds, 1.0))
+            self._shift.rest(min(turn.seconds, 1.0))
 
     def _gap(self) -> float:
         """Seconds between two requests to the host held."""

@@ -1,7 +1,7 @@
 """Entries: claimed by stage, moved on by whoever still holds them; their pages and revisions.
 
 Does not know what a stage does. Every function that writes is called in the transaction that has checked
-the token with `held`.
+the token with `held`, but for `add_page`, which checks it itself.
 """
 
 from collections.abc import Collection, Sequence
@@ -199,11 +199,11 @@ def end_reading(tx: Transaction, ends: Collection[End]) -> None:
 
 def add_page(
     tx: Transaction,
-    entry_id: int,
+    entry: EntryRow,
     *,
+    token: int,
     run: str,
     at: datetime,
-    announced: int,
     url: str,
     status: int | None,
     fate: PageFate,
@@ -212,13 +212,18 @@ def add_page(
     etag: str = "",
     last_modified: str = "",
     pointer: Pointer | None = None,
-) -> int:
-    """Note one reading; return its id. `announced` is that of the entry as it was claimed."""
+    to_read: bool,
+) -> int | None:
+    """Note one reading of the entry, as it was claimed; return its id, None where the token does not hold it.
+
+    With `to_read` the entry goes on to EXTRACT, its lease given back; else it stays locked.
+    """
     values = {
-        "entry": entry_id,
+        "entry": entry.id,
+        "token": token,
         "run": run,
         "at": at,
-        "announced": announced,
+        "announced": entry.announced,
         "url": url,
         "status": status,
         "fate": fate,
@@ -229,10 +234,11 @@ def add_page(
         "archive_file": pointer.file if pointer else None,
         "archive_offset": pointer.offset if pointer else None,
         "archive_length": pointer.length if pointer else None,
+        "to_read": to_read,
+        "entry_fate": None if entry.revision else fate,  # a known text's page keeps its own until it is read
     }
     row = tx.execute(SQL["add_page"], values).fetchone()
-    assert row
-    return int(row["id"])
+    return int(row["id"]) if row else None
 
 
 def pages(tx: Transaction, ids: Collection[int | None]) -> dict[int, PageRow]:

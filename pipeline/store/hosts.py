@@ -23,9 +23,17 @@ class RobotsRow:
     failing_since: datetime | None
 
 
-def add(tx: Transaction, host: str) -> None:
-    """Make the host known: pages of others are never due."""
-    tx.execute(SQL["add"], {"host": host})
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Whether it is the turn to ask a host, and for how many seconds it is not."""
+
+    taken: bool
+    seconds: float
+
+
+def add(tx: Transaction, host: str) -> bool:
+    """Make the host known: pages of others are never due. False where it was."""
+    return tx.execute(SQL["add"], {"host": host}).rowcount > 0
 
 
 def claim_with_entries(
@@ -40,9 +48,12 @@ def claim_with_entries(
 
 
 def claim(tx: Transaction, host: str, *, token: int, lease: float) -> bool:
-    """Lease this host; False where somebody else has it."""
-    add(tx, host)
-    return tx.execute(SQL["claim"], {"host": host, "token": token, "lease": lease}).fetchone() is not None
+    """Lease this host, known or not; False where somebody else has it."""
+    values = {"host": host, "token": token, "lease": lease}
+    found = tx.execute(SQL["claim"], values).fetchone()
+    if found is None and add(tx, host):
+        found = tx.execute(SQL["claim"], values).fetchone()
+    return found is not None
 
 
 def give_back(tx: Transaction, host: str, *, token: int) -> None:
@@ -50,15 +61,15 @@ def give_back(tx: Transaction, host: str, *, token: int) -> None:
     tx.execute(SQL["give_back"], {"host": host, "token": token})
 
 
-def wait_seconds(tx: Transaction, host: str, *, token: int) -> float | None:
-    """How long to wait before the next request; None where the lease is lost."""
-    row = tx.execute(SQL["wait"], {"host": host, "token": token}).fetchone()
-    return float(row["seconds"]) if row else None
+def take_turn(tx: Transaction, host: str, *, token: int, gap: float) -> Turn | None:
+    """Note a request that is about to be made, if it may be made now; None where the lease is lost."""
+    row = tx.execute(SQL["take_turn"], {"host": host, "token": token, "gap": gap}).fetchone()
+    return Turn(row["taken"], float(row["seconds"])) if row else None
 
 
-def asked(tx: Transaction, host: str, *, token: int, gap: float) -> bool:
-    """Note a request, made or about to be made; False where the lease is lost."""
-    return tx.execute(SQL["asked"], {"host": host, "token": token, "gap": gap}).fetchone() is not None
+def asked(tx: Transaction, host: str, *, token: int, gap: float) -> None:
+    """Note a request that was made, unless the lease is lost."""
+    tx.execute(SQL["asked"], {"host": host, "token": token, "gap": gap})
 
 
 def pause(tx: Transaction, host: str, *, seconds: float) -> None:

@@ -71,11 +71,23 @@ update entry set stage = 'done', priority = 2, reason = said.reason, attempts = 
 from said where id = any(array(select entry_id from said)) and id = said.entry_id
 
 -- name: add_page
-insert into page (entry_id, run_id, fetched_at, url, status, fate, reason, content_type, etag, last_modified,
-    archive_file, archive_offset, archive_length, announced)
-values (%(entry)s, %(run)s, %(at)s, %(url)s, %(status)s, %(fate)s, %(reason)s, %(content_type)s, %(etag)s,
-    %(last_modified)s, %(archive_file)s, %(archive_offset)s, %(archive_length)s, %(announced)s)
-returning id
+-- Of an entry that the token still holds: no row, and nothing is written, where it does not. What is to be read
+-- goes on to that in the same breath, as nearly all pages do.
+with held as (
+    select id from entry where id = %(entry)s and lease_token = %(token)s for no key update
+), added as (
+    insert into page (entry_id, run_id, fetched_at, url, status, fate, reason, content_type, etag, last_modified,
+        archive_file, archive_offset, archive_length, announced)
+    select id, %(run)s, %(at)s, %(url)s, %(status)s::int, %(fate)s, %(reason)s, %(content_type)s, %(etag)s,
+        %(last_modified)s, %(archive_file)s, %(archive_offset)s::bigint, %(archive_length)s::int, %(announced)s
+    from held
+    returning id
+), moved as (
+    update entry set stage = 'extract', due_at = %(at)s, reason = '', attempts = 0, page_id = added.id,
+        page_fate = coalesce(%(entry_fate)s, page_fate), lease_token = null, lease_until = null
+    from added where entry.id = %(entry)s and %(to_read)s
+)
+select id from added
 
 -- name: pages
 select * from page where id = any(%(ids)s)

@@ -24,15 +24,20 @@ returning name
 -- name: give_back
 update host set lease_token = null, lease_until = null where name = %(host)s and lease_token = %(token)s
 
--- name: wait
--- Seconds until the next request may be made; no row: the lease is lost.
-select greatest(0, extract(epoch from next_at - clock_timestamp()))::float8 as seconds
+-- name: take_turn
+-- A request is about to be made, if it may be made now; else in how many seconds. No row: the lease is lost.
+with taken as (
+    update host set next_at = clock_timestamp() + make_interval(secs => %(gap)s)
+    where name = %(host)s and lease_token = %(token)s and next_at <= clock_timestamp() returning name
+)
+select exists (select from taken) as taken,
+    greatest(0, extract(epoch from next_at - clock_timestamp()))::float8 as seconds
 from host where name = %(host)s and lease_token = %(token)s
 
 -- name: asked
--- A request was made, or is about to be: the next one comes `gap` seconds later at the earliest.
+-- A request was made: the next one comes `gap` seconds later at the earliest.
 update host set next_at = greatest(next_at, clock_timestamp() + make_interval(secs => %(gap)s))
-where name = %(host)s and lease_token = %(token)s returning name
+where name = %(host)s and lease_token = %(token)s
 
 -- name: pause
 update host set next_at = greatest(next_at, clock_timestamp() + make_interval(secs => %(seconds)s))
