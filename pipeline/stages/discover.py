@@ -33,7 +33,7 @@ from pipeline.stages.shift import Shift
 from pipeline.stages.turns import HostPaused, LeaseLost, RobotsUnreadable, Turns, turns
 from pipeline.store import Transaction, feeds
 from pipeline.store.feeds import FeedRow, Poll
-from pipeline.web.responses import Fetched
+from pipeline.web.responses import Fetched, Response
 
 THREADS = 8
 NEW, HISTORY = 1, 3  # priorities of what is found
@@ -135,26 +135,33 @@ def _poll(runtime: Runtime, run: str, mine: Turns, row: FeedRow) -> None:
         mine.done()
         _fail(runtime, run, row, error)
         return
-    mine.done()
     response = fetched.response
     if response.status == 304 and (row.etag or row.last_modified) and not fetched.hops:  # noqa: PLR2004
-        _note(runtime, Poll(row.id, run, runtime.now(), "unchanged", status=response.status), row)
+        _unchanged(runtime, run, mine, row, response)
     elif response.status == 200 and not response.truncated:  # noqa: PLR2004
-        _read(runtime, run, row, fetched)
+        _read(runtime, run, mine, row, fetched)
     else:
+        mine.done()
         if response.retry_after:
             mine.pause(response.retry_after)
         said = "the feed was cut off on its way" if response.truncated else response.said
         _fail(runtime, run, row, Transient(said, retry_after=response.retry_after), response.status)
 
 
-def _read(runtime: Runtime, run: str, row: FeedRow, fetched: Fetched) -> None:
+def _unchanged(runtime: Runtime, run: str, mine: Turns, row: FeedRow, response: Response) -> None:
+    """Most polls end so: what is written of them, also that the answer is in, is one transaction."""
+    _note(runtime, Poll(row.id, run, runtime.now(), "unchanged", status=response.status), mine=mine)
+    mine.noted()
+
+
+def _read(runtime: Runtime, run: str, mine: Turns, row: FeedRow, fetched: Fetched) -> None:
     """Parse the feed if it changed, archive it, and write its entries."""
     response = fetched.response
     digest = parser.digest(response.body)
     if digest == row.digest:
-        _note(runtime, Poll(row.id, run, runtime.now(), "unchanged", status=response.status), row)
+        _unchanged(runtime, run, mine, row, response)
         return
+    mine.done()
     try:
         feed = runtime.workers.run(
             "parse_feed", {"body": response.body, "url": fetched.url, "content_type": response.content_type}
@@ -197,7 +204,6 @@ def _wait(runtime: Runtime, run: str, row: FeedRow, error: RobotsUnreadable | Ho
     _note(
         runtime,
         Poll(row.id, run, runtime.now(), "waiting", error=str(error)),
-        row,
         failures=row.failures,
         not_before=runtime.now() + timedelta(seconds=seconds),
     )
@@ -215,7 +221,6 @@ def _fail(
     _note(
         runtime,
         Poll(row.id, run, at, result, status=status, error=str(error)),
-        row,
         failures=failures,
         not_before=schedule.next_poll(failures, now=at, retry_after=retry_after),
     )
@@ -223,9 +228,15 @@ def _fail(
 
 
 def _note(
-    runtime: Runtime, poll: Poll, row: FeedRow, *, failures: int = 0, not_before: datetime | None = None
+    runtime: Runtime,
+    poll: Poll,
+    *,
+    failures: int = 0,
+    not_before: datetime | None = None,
+    mine: Turns | None = None,
 ) -> None:
-    """Write a polling that brought no entries."""
+    """Write a polling that brought no entries, and for `mine` that the answer is in."""
     with runtime.store.transaction("poll") as tx:
-        if _still_due(tx, row, poll.run, poll.at):
-            feeds.save_quiet(tx, poll, failures=failures, not_before=not_before or poll.at)
+        if mine:
+            mine.note_answer(tx)
+        feeds.save_quiet(tx, poll, failures=failures, not_before=not_before or poll.at)

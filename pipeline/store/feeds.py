@@ -5,7 +5,7 @@ Does not fetch or parse: it is given what was read.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -49,13 +49,25 @@ class Poll:
 
 def sync(tx: Transaction, feeds: Sequence[FeedSource]) -> None:
     """Make the catalogue's feeds known. Feeds that left the catalogue keep their history."""
-    for feed in sorted(feeds, key=lambda feed: feed.url):
-        tx.execute(SQL["sync"], _source_values(feed))
+    known = {feed.url: feed for feed in feeds}
+    values = {
+        "urls": list(known),
+        "publishers": [feed.publisher for feed in known.values()],
+        "sections": [feed.section for feed in known.values()],
+        "hosts": list(map(host_of, known)),
+    }
+    tx.execute(SQL["sync"], values)
 
 
 def know(tx: Transaction, feed: FeedSource) -> None:
     """Make one feed known, unless it is."""
-    tx.execute(SQL["know"], _source_values(feed))
+    values = {
+        "url": feed.url,
+        "publisher": feed.publisher,
+        "section": feed.section,
+        "host": host_of(feed.url),
+    }
+    tx.execute(SQL["know"], values)
 
 
 def due(tx: Transaction, urls: Sequence[str], *, run: str, now: datetime) -> list[FeedRow]:
@@ -84,9 +96,20 @@ def lock(tx: Transaction, feed_id: int) -> FeedRow:
 
 
 def save_quiet(tx: Transaction, poll: Poll, *, failures: int, not_before: datetime) -> None:
-    """Note a polling that brought no entries: unchanged, waiting, failed, or no feed at all."""
-    _polled(tx, poll, failures, not_before)
-    tx.execute(SQL["add_poll"], _poll_values(poll, Feed("", ()), None, []))
+    """Note a polling that brought no entries: unchanged, waiting, failed, or no feed at all.
+
+    Where the run has an answer from the feed, from another worker, nothing is written.
+    """
+    lock(tx, poll.feed_id)  # on its own: what the next statement sees, it sees when nobody else writes
+    tx.execute(
+        SQL["quiet"],
+        asdict(poll)
+        | {
+            "asked_at": None if poll.result == "waiting" else poll.at,
+            "failures": failures,
+            "not_before": not_before,
+        },
+    )
 
 
 def save_changed(
@@ -106,7 +129,7 @@ def save_changed(
     An entry whose title, summary or updated date changed falls due to be read again; where that is under way,
     as soon as it is over.
     """
-    _polled(tx, poll, 0, poll.at)
+    tx.execute(SQL["polled"], {"id": poll.feed_id, "at": poll.at})
     etag, last_modified = validators
     tx.execute(
         SQL["changed"],
@@ -186,37 +209,8 @@ def _sight(
     return [row["entry_id"] for row in tx.execute(SQL["sight"], values)]
 
 
-def _source_values(feed: FeedSource) -> dict[str, object]:
-    return {
-        "url": feed.url,
-        "publisher": feed.publisher,
-        "section": feed.section,
-        "host": host_of(feed.url),
-    }
-
-
-def _polled(tx: Transaction, poll: Poll, failures: int, not_before: datetime) -> None:
-    tx.execute(
-        SQL["polled"],
-        {
-            "id": poll.feed_id,
-            "at": poll.at,
-            "asked_at": None if poll.result == "waiting" else poll.at,
-            "error": poll.error,
-            "failures": failures,
-            "not_before": not_before,
-        },
-    )
-
-
 def _poll_values(poll: Poll, feed: Feed, pointer: Pointer | None, ids: list[int]) -> dict[str, object]:
-    return {
-        "feed_id": poll.feed_id,
-        "run": poll.run,
-        "at": poll.at,
-        "result": poll.result,
-        "status": poll.status,
-        "error": poll.error,
+    return asdict(poll) | {
         "format": feed.format,
         "broken": feed.broken,
         "without_link": feed.without_link,

@@ -1,5 +1,9 @@
 -- name: sync
-insert into feed (url, publisher, section, host) values (%(url)s, %(publisher)s, %(section)s, %(host)s)
+insert into feed (url, publisher, section, host)
+select url, publisher, section, host
+from unnest(%(urls)s::text[], %(publishers)s::text[], %(sections)s::text[], %(hosts)s::text[])
+    as named (url, publisher, section, host)
+order by url collate "C"  -- so that two cannot wait for each other in a circle
 on conflict (url) do update set publisher = excluded.publisher, section = excluded.section, host = excluded.host
 where (feed.publisher, feed.section, feed.host) is distinct from (excluded.publisher, excluded.section, excluded.host)
 
@@ -22,9 +26,23 @@ where url = any(%(urls)s) and not_before <= %(now)s
 order by host, url
 
 -- name: polled
-update feed set polled_at = greatest(polled_at, %(asked_at)s), error = %(error)s, failures = %(failures)s,
-    not_before = %(not_before)s
+update feed set polled_at = greatest(polled_at, %(at)s), error = '', failures = 0, not_before = %(at)s
 where id = %(id)s and (polled_at is null or polled_at <= %(at)s)  -- an older capture that is imported says nothing
+
+-- name: quiet
+-- A polling that brought no entries, unless the run has got an answer from the feed meanwhile.
+with due as (
+    select id from feed
+    where id = %(feed_id)s and not_before <= %(at)s
+      and not exists (select from poll where poll.feed_id = feed.id and run_id = %(run)s
+                      and result in ('changed', 'unchanged', 'no_feed'))
+), polled as (
+    update feed set polled_at = greatest(polled_at, %(asked_at)s), error = %(error)s, failures = %(failures)s,
+        not_before = %(not_before)s
+    from due where feed.id = due.id and (polled_at is null or polled_at <= %(at)s)
+)
+insert into poll (feed_id, run_id, at, result, status, error)
+select id, %(run)s, %(at)s, %(result)s, %(status)s::int, %(error)s from due
 
 -- name: note_resting
 -- Feeds that the run does not ask, as they are left in peace: the report is to name them.
