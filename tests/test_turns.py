@@ -10,6 +10,7 @@ from ipaddress import ip_address
 import pytest
 from hostile_server import Conversation
 from sites import PAGE, Site, listed, query
+from waiting import eventually
 
 from pipeline import steps
 from pipeline.catalogue import FeedSource
@@ -600,3 +601,27 @@ def test_two_workers_of_one_run_poll_a_feed_once(library, site):
     assert query(library, "select result, count(*) as n from poll group by result") == [
         {"result": "changed", "n": 3}
     ]
+
+
+def test_a_poll_that_another_worker_noted_meanwhile_is_not_noted_again(library, site):
+    """Both asked, one under a lease that was lost: the second waits, sees the first, and writes nothing."""
+    with library.store.transaction("sync") as tx:
+        feeds.sync(tx, [FeedSource(url=site.url("/a"), publisher="fanal")])
+        row = feeds.by_url(tx, site.url("/a"))
+    poll = Poll(row.id, "run", library.now(), "unchanged")
+
+    def note():
+        with library.store.transaction("poll") as tx:
+            feeds.save_quiet(tx, poll, failures=0, not_before=poll.at)
+
+    second = threading.Thread(target=note)
+    with library.store.transaction("poll") as tx:
+        feeds.save_quiet(tx, poll, failures=0, not_before=poll.at)
+        second.start()
+        waits = (
+            "select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+        )
+        assert eventually(lambda: query(library, waits))
+    second.join()
+
+    assert len(query(library, "select * from poll")) == 1
