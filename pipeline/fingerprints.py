@@ -13,7 +13,7 @@ from hashlib import blake2b
 
 from pipeline.memo import Memo
 from pipeline.model import Comparison
-from pipeline.tokens import fold, tokenize, words
+from pipeline.tokens import fold, surfaces, tokenize, word
 
 SHINGLE = 3  # words
 
@@ -39,7 +39,8 @@ SAME = 0.8
 ONE_TITLE = 0.8
 SAME_UNDER_ONE_TITLE = 0.5
 
-_WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W_]+")
+# The first is what nearly all words match, in half the time.
+_WORD = re.compile(r"[a-z][a-z0-9]*+(?![^\W_])|\d+(?:[.,]\d+)*|[^\W_]+")
 _MASK = (1 << 64) - 1
 _SIGN = 1 << 63
 _FACTORS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 1)  # odd, so that the order of the words counts
@@ -55,12 +56,12 @@ def shingles(text: str) -> frozenset[int]:
     """The hashes of every three neighbouring stems; of a shorter text, one for the whole of it."""
     import numpy as np
 
-    said = [_hashes[word.stem] for word in words(text)]
+    said = np.fromiter(map(_hashes.__getitem__, surfaces(text)), np.uint64)
+    said = said[said != _NO_WORD]
     if 0 < len(said) < SHINGLE:
-        said += [0] * (SHINGLE - len(said))
-    hashes = np.array(said, np.uint64)
+        said = np.append(said, np.zeros(SHINGLE - len(said), np.uint64))
     first, second, third = (
-        hashes[n : len(said) - SHINGLE + 1 + n] * factor for n, factor in enumerate(_FACTORS)
+        said[n : len(said) - SHINGLE + 1 + n] * factor for n, factor in enumerate(_FACTORS)
     )
     return frozenset((first + second + third).view(np.int64).tolist())
 
@@ -78,7 +79,9 @@ def bands(shingles: frozenset[int]) -> tuple[int, ...]:
 
 def packed(shingles: frozenset[int]) -> bytes:
     """Shingles to be stored, 8 bytes each; `unpacked` undoes it."""
-    return struct.pack(f"<{len(shingles)}q", *sorted(shingles))
+    import numpy as np
+
+    return np.sort(np.fromiter(shingles, "<i8", len(shingles))).tobytes()
 
 
 def unpacked(stored: bytes) -> tuple[int, ...]:
@@ -125,11 +128,12 @@ def _title(title: str) -> tuple[list[str], frozenset[int]]:
     return sorted(token.exact for token in tokenize(title) if token.exact[0].isdigit()), shingles(title)
 
 
-def _hash(word: str) -> int:
-    return int.from_bytes(blake2b(word.encode(), digest_size=8).digest())
+def _hash(surface: str) -> int:
+    said = word(surface)
+    return int.from_bytes(blake2b(said.stem.encode(), digest_size=8).digest()) if said else _NO_WORD
 
 
-_hashes = Memo(_hash)
+_hashes, _NO_WORD = Memo(_hash), 0
 
 
 def _signed(value: int) -> int:

@@ -175,10 +175,21 @@ def tokenize(text: str) -> list[Token]:
 
 
 def words(text: str) -> list[Word]:
-    """The words of `tokenize` without their places, for a fifth of the price: no token has to be made."""
+    """The words of `tokenize` without their places, for a third of the price: no token has to be made."""
+    return list(filter(None, map(_said.__getitem__, surfaces(text))))
+
+
+def surfaces(text: str) -> list[str]:
+    """What `words` makes words of, in order: with elided articles, some of it of no word."""
+    spaced = text.replace("_", " ")
     if "_" in text and _JOINED.search(text):  # the one place where the blank would change a word
-        return [Word(token.exact, token.stem, token.stop) for token in tokenize(text)]
-    return list(filter(None, map(_said.__getitem__, _WORD.findall(text.replace("_", " ")))))
+        return [text[slice(*match.span())] for match in _WORD.finditer(spaced)]
+    return _WORD.findall(spaced)
+
+
+def word(surface: str) -> Word | None:
+    """The word that one of `surfaces` holds, if it does."""
+    return _said[surface]
 
 
 def fold(word: str) -> str:
