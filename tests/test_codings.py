@@ -113,6 +113,7 @@ ONE = gzip.compress(b"bonjour")
         ("deflate", zlib.compress(b"bonjour"), False),
         ("", ONE, False),
     ],
+    ids=["one", "empty", "two", "padded", "cut", "nothing", "deflate", "plain"],
 )
 def test_what_is_one_gzip_member_and_nothing_more_is_told_from_the_rest(name, data, expected, size):
     """However it is cut."""
