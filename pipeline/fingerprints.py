@@ -41,6 +41,7 @@ SAME_UNDER_ONE_TITLE = 0.5
 
 # The first is what nearly all words match, in half the time.
 _WORD = re.compile(r"[a-z][a-z0-9]*+(?![^\W_])|\d+(?:[.,]\d+)*|[^\W_]+")
+_NO_WORD = 0  # for what looks like a word and holds none
 _MASK = (1 << 64) - 1
 _SIGN = 1 << 63
 _FACTORS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 1)  # odd, so that the order of the words counts
@@ -133,7 +134,7 @@ def _hash(surface: str) -> int:
     return int.from_bytes(blake2b(said.stem.encode(), digest_size=8).digest()) if said else _NO_WORD
 
 
-_hashes, _NO_WORD = Memo(_hash), 0
+_hashes = Memo(_hash)
 
 
 def _signed(value: int) -> int:

@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 LONGEST = 64  # characters; a longer word does not come again, and one of a megabyte must not be kept
-MOST = 1 << 16  # words kept; some 20 MB
+MOST = 1 << 16  # words kept by each; some 20 MB with what is kept of them
 
 
 class Memo(dict[str, T]):

@@ -1,7 +1,7 @@
 """French text into words, stems and sentences: the one place where that is decided. *Pure.*
 
-Topics, fingerprints and the embedded index read text through `tokenize`, or `words` where places do not
-matter, so they agree on what a word is.
+Topics, fingerprints and the embedded index read text through `tokenize`, or through `words` or `surfaces`
+where places do not matter, so they agree on what a word is.
 Does not guess the language, correct spelling, or look words up in a dictionary.
 
 Text is expected in Unicode NFC; a combining accent that stands apart stays in its word all the same.
@@ -89,10 +89,8 @@ _ENDINGS: tuple[tuple[str, ...], ...] = (
 
 def _filled(replacement: str) -> Callable[[re.Match[str]], str]:
     """What stands for a match: groups, then letters. `re` takes four times as long to fill a template."""
-    groups, letters = (
-        [int(digit) for digit in re.findall(r"\\(\d)", replacement)],
-        re.sub(r"\\\d", "", replacement),
-    )
+    groups = [int(digit) for digit in re.findall(r"\\(\d)", replacement)]
+    letters = re.sub(r"\\\d", "", replacement)
     if groups == [1]:
         return lambda match: match[1] + letters
     return lambda match: "".join([*map(match.__getitem__, groups), letters])
@@ -237,7 +235,7 @@ def sentences(text: str) -> list[tuple[int, int]]:
 
 def _analysed(surface: str) -> tuple[int, int, Word] | None:
     """Of a match of _WORD: offset and length of its word, and that word; None where it holds none."""
-    begin, end = (0, len(surface)) if surface.isalpha() else _without_elision(surface)
+    begin, end = _without_elision(surface) if _APOSTROPHE.search(surface) else (0, len(surface))
     word = surface[begin : min(end, begin + MAX_WORD)]
     exact = fold(word)
     if not exact.isalnum():

@@ -241,11 +241,12 @@ class _Child:
 
 def _await(pipe: IO[bytes], event: int, ends: float) -> None:
     """Wait until the pipe is ready. Raises TimeoutError at the end of the time: a clock of each request's
-    own, in a thread, costs 0.1 ms, and more where threads wait for their turn.
+    own, in a thread, takes more CPU, the more threads wait for their turn.
     """
     ready = select.poll()
     ready.register(pipe, event)
-    if not ready.poll(max(0.0, ends - time.monotonic()) * 1000):
+    left = ends - time.monotonic()
+    if left <= 0 or not ready.poll(left * 1000):
         raise TimeoutError
 
 

@@ -57,6 +57,14 @@ def test_words(text, expected):
     assert words(text) == expected
 
 
+@pytest.mark.parametrize("apostrophe", "'’‘ʼ′´`＇‛ʻ")
+def test_every_apostrophe_elides(apostrophe):
+    """Two of them are letters to Unicode."""
+    text = f"l{apostrophe}élection jusqu{apostrophe}ici, dit l{apostrophe}État"
+
+    assert words(text) == ["election", "ici", "dit", "etat"]
+
+
 def test_summer_and_maize_are_words_but_their_folded_twins_are_not():
     stops = {token.surface: token.stop for token in tokenize("été maïs mais à a À dû du est pas")}
 

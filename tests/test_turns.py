@@ -29,6 +29,7 @@ RSS = """<?xml version="1.0" encoding="UTF-8"?><rss version="2.0"><channel><titl
 <item><title>Un titre</title><link>{url}</link><description>Un chapeau.</description></item>
 </channel></rss>"""
 FORBIDDING = b"User-agent: *\nDisallow: /ferme\n"
+WAITING = "select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
 
 
 @pytest.fixture
@@ -618,10 +619,28 @@ def test_a_poll_that_another_worker_noted_meanwhile_is_not_noted_again(library, 
     with library.store.transaction("poll") as tx:
         feeds.save_quiet(tx, poll, failures=0, not_before=poll.at)
         second.start()
-        waits = (
-            "select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-        )
-        assert eventually(lambda: query(library, waits))
+        assert eventually(lambda: query(library, WAITING))
     second.join()
 
     assert len(query(library, "select * from poll")) == 1
+
+
+def test_who_notes_a_poll_waits_for_who_brings_entries_of_that_feed_and_not_the_other_way_round(
+    library, site
+):
+    """Each would have what the other waits for: the feed, and the host of what is in it."""
+    with library.store.transaction("sync") as tx:
+        feeds.sync(tx, [FeedSource(url=site.url("/a"), publisher="fanal")])
+        row = feeds.by_url(tx, site.url("/a"))
+    poll = Poll(row.id, "run", library.now(), "unchanged")
+
+    with turns.turns(library, Shift(30)) as mine, ThreadPoolExecutor(1) as pool:
+        mine.admit(site.url("/a"))
+        with library.store.transaction("import") as tx:
+            feeds.lock(tx, row.id)
+            noted = pool.submit(discover._note, library, poll, mine=mine)
+            assert eventually(lambda: query(library, WAITING))
+            hosts.add(tx, mine.host)
+        noted.result()
+
+    assert [poll["result"] for poll in query(library, "select result from poll")] == ["unchanged"]

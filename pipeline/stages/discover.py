@@ -237,6 +237,7 @@ def _note(
 ) -> None:
     """Write a polling that brought no entries, and for `mine` that the answer is in."""
     with runtime.store.transaction("poll") as tx:
+        # The feed before the host, as whoever brings entries locks them.
+        feeds.save_quiet(tx, poll, failures=failures, not_before=not_before or poll.at)
         if mine:
             mine.note_answer(tx)
-        feeds.save_quiet(tx, poll, failures=failures, not_before=not_before or poll.at)

@@ -67,7 +67,7 @@ def work(runtime: Runtime, run: str, token: int, rows: Sequence[EntryRow]) -> No
         _write(
             tx,
             [
-                _outcome(runtime, done, latest.get(done.entry.id))
+                _written(runtime, done, latest.get(done.entry.id))
                 for done in readings
                 if done.entry.id in held
             ],
@@ -123,7 +123,7 @@ def _write(tx: Transaction, written: Sequence[Written]) -> None:
     entries.end_reading(tx, [one.next for one in written if isinstance(one.next, End)])
 
 
-def _outcome(runtime: Runtime, done: Reading, latest: RevisionRow | None) -> Written:
+def _written(runtime: Runtime, done: Reading, latest: RevisionRow | None) -> Written:
     """What is written of a reading: the revision, if it brought one, and where the entry goes."""
     entry, article = done.entry, done.article
     if article is None or _is_poorer(article, latest):

@@ -15,7 +15,7 @@ from pipeline.store import Transaction, articles, entries
 from pipeline.store.articles import Text
 from pipeline.store.entries import End, EntryRow, Note, RevisionRow
 
-BATCH = 50  # entries a lock: about 3 ms each
+BATCH = 50  # entries a lock: about 2 ms each
 
 log = logging.getLogger(__name__)
 

@@ -45,8 +45,8 @@ where id in (select id from entry where host = %(host)s and stage in ('fetch', '
              and lease_token is null order by id for update skip locked)
 
 -- name: move
--- Here and below the ids stand there twice: as a list they are looked up in the index. A join alone may be planned,
--- and kept, as one that reads the whole table, while that is small.
+-- Here and below the ids stand there twice. As a list they are looked up in the index of a table that is known to be
+-- large; a join alone is read from the whole of it by a plan that was made while it was small, until that is dropped.
 with said as (
     select * from jsonb_to_recordset(%(moves)s::jsonb) as said (entry_id bigint, stage text, due_at timestamptz,
         reason text, attempts int, fate text, page_id bigint, outcome text)
@@ -72,7 +72,7 @@ from said where id = any(array(select entry_id from said)) and id = said.entry_i
 
 -- name: add_page
 -- Of an entry that the token still holds: no row, and nothing is written, where it does not. What is to be read
--- goes on to that in the same breath, as nearly all pages do.
+-- goes on to that in the same breath, as nearly all pages do, and like `move` leaves it.
 with held as (
     select id from entry where id = %(entry)s and lease_token = %(token)s for no key update
 ), added as (
