@@ -151,9 +151,10 @@ class Home:
             process.communicate()
         if (self.folder / "place.json").exists():
             self.run(REMOVE)
-        for mark in STATE.glob("veille-*/home*"):  # of one that was killed before it wrote place.json
-            if mark.read_text().strip() == str(self.folder):
-                shutil.rmtree(mark.parent)
+        for folder in STATE.glob("veille-*"):  # of one that was killed before it wrote place.json
+            with contextlib.suppress(FileNotFoundError):  # another's, that goes away meanwhile
+                if any(mark.read_text().strip() == str(self.folder) for mark in folder.glob("home*")):
+                    shutil.rmtree(folder)
         assert self.is_quiet()
 
 
