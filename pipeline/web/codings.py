@@ -57,6 +57,10 @@ class Decoder:
         """What has been decoded so far, never more than the cap."""
         return b"".join(self._parts)
 
+    def clear(self) -> None:
+        """Hold nothing any more: an error keeps the frames that it passed, with all that they hold."""
+        self._parts.clear()
+
     def complete(self) -> bool:
         """Whether the coded stream came to its end; an empty body did."""
         return self._inflater is None or self._inflater.eof

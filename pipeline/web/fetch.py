@@ -284,6 +284,8 @@ async def _body(answer: "aiohttp.ClientResponse", *, cap: int, cut: bool) -> _Bo
             decoder.feed(chunk)
     except TooLarge:
         if not cut:
+            received.clear()
+            decoder.clear()
             raise
         truncated = True
     except aiohttp.ClientError:
