@@ -778,7 +778,7 @@ def test_a_bomb_of_10_gb_is_refused_at_the_cap(coding, status):
 
 BOMBED = """
     import gc, resource, sys
-    from pipeline.errors import TooLarge
+    from pipeline.errors import TooLarge, Unparsable
     from pipeline.web.fetch import Fetcher
 
     def kilobytes(name):  # ru_maxrss would count the memory of whoever started us
@@ -792,10 +792,10 @@ BOMBED = """
         fetch.get(f"http://press.localhost:{port}/small", cap=15_000_000)
         before = kilobytes("VmRSS")
         gc.disable()  # what is refused is not kept until it comes by
-        for coding in ("gzip", "deflate"):
+        for name, error in (("broken", Unparsable), ("gzip", TooLarge), ("deflate", TooLarge)):
             try:
-                fetch.get(f"http://press.localhost:{port}/{coding}", cap=15_000_000)
-            except TooLarge:
+                fetch.get(f"http://press.localhost:{port}/{name}", cap=15_000_000)
+            except error:
                 print(kilobytes("VmHWM") - before)
 """
 
@@ -808,6 +808,10 @@ def test_a_bomb_costs_no_more_than_20_mb_of_memory():
         coding = talk.path[1:]
         if coding == "small":
             talk.answer(body=b"x" * 1000)
+        elif coding == "broken":  # its checksum is wrong, at the very end
+            talk.answer(
+                "200 OK", gzip.compress(bytes(14_000_000))[:-8] + b"\xff" * 8, "Content-Encoding: gzip"
+            )
         else:
             talk.head_only(f"Content-Encoding: {coding}")
             talk.flood(bomb(10**10, coding))
@@ -815,7 +819,7 @@ def test_a_bomb_costs_no_more_than_20_mb_of_memory():
     with Server(behaviour) as server:
         grown = in_child(BOMBED, server.port)
 
-    assert len(grown) == 2
+    assert len(grown) == 3
     assert all(int(kilobytes) <= 20 * 1024 for kilobytes in grown), grown
 
 

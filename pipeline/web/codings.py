@@ -58,7 +58,7 @@ class Decoder:
         return b"".join(self._parts)
 
     def clear(self) -> None:
-        """Hold nothing any more: an error keeps the frames that it passed, with all that they hold."""
+        """Hold nothing any more."""
         self._parts.clear()
 
     def complete(self) -> bool:

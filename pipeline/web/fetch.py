@@ -263,8 +263,6 @@ class _Body:
 
 async def _body(answer: "aiohttp.ClientResponse", *, cap: int, cut: bool) -> _Body:
     """Receive and decode the body."""
-    import aiohttp
-
     if answer.status < _FIRST_FINAL:
         raise Unparsable(f"the server answers {answer.status}, which ends nothing")
     if answer.status in _BODILESS:
@@ -277,22 +275,33 @@ async def _body(answer: "aiohttp.ClientResponse", *, cap: int, cut: bool) -> _Bo
     name = coding(answer.headers.getall("Content-Encoding", []))
     decoder = Decoder(name, cap)
     received: list[bytes] = []
-    truncated = False
+    try:
+        truncated = not await _receive(answer, decoder, received, cut=cut)
+        body = decoder.body()
+        raw = b"".join(received) if name else body
+        return _Body(body, raw, truncated or not decoder.complete(), decoder.one_member())
+    finally:  # an error keeps the frames that it passed, with all that they hold
+        decoder.clear()
+        received.clear()
+
+
+async def _receive(
+    answer: "aiohttp.ClientResponse", decoder: Decoder, received: list[bytes], *, cut: bool
+) -> bool:
+    """Take the chunks as they come; whether they came to their end."""
+    import aiohttp
+
     try:
         while chunk := await answer.content.readany():
             received.append(chunk)
             decoder.feed(chunk)
     except TooLarge:
         if not cut:
-            received.clear()
-            decoder.clear()
             raise
-        truncated = True
+        return False
     except aiohttp.ClientError:
-        truncated = True  # the connection ended before the body, or its chunks do not add up
-    body = decoder.body()
-    raw = b"".join(received) if name else body
-    return _Body(body, raw, truncated or not decoder.complete(), decoder.one_member())
+        return False  # the connection ended before the body, or its chunks do not add up
+    return True
 
 
 @contextmanager
