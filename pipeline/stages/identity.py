@@ -63,19 +63,19 @@ def identify(runtime: Runtime, tx: Transaction, rows: Sequence[EntryRow]) -> Ide
     keys = _keys(runtime, tx, rows)
     owners = articles.known_by(tx, set().union(*keys.values()))
     groups = _groups(rows, keys, owners)
-    first_seen = [group for group in groups if not group.known]
-    made = articles.create(tx, [group.rows[0] for group in first_seen])
-    homes = list(zip(first_seen, made, strict=True)) + [
-        (group, group.known[0]) for group in groups if group.known
-    ]
-    found = Identified(new=set(made), known={group.known[0] for group in groups if group.known})
+    new = [group for group in groups if not group.known]
+    homes = dict(zip(new, articles.create(tx, [group.rows[0] for group in new]), strict=True))
+    found = Identified(new=set(homes.values()))
     for group in groups:
-        for other in group.known[1:]:
-            found.orphans |= articles.merge(tx, other, into=group.known[0])
-            found.merged.add(other)
+        if group.known:
+            homes[group], *others = group.known
+            found.known.add(homes[group])
+            found.merged.update(others)
+            for other in others:
+                found.orphans |= articles.merge(tx, other, into=homes[group])
     articles.forget(tx, found.known)
-    articles.give_keys(tx, {key: article for group, article in homes for key in group.keys})
-    articles.link(tx, {row.id: article for group, article in homes for row in group.rows})
+    articles.give_keys(tx, {key: article for group, article in homes.items() for key in group.keys})
+    articles.link(tx, {row.id: article for group, article in homes.items() for row in group.rows})
     found.orphans -= found.merged | found.articles
     return found
 

@@ -7,9 +7,11 @@ transactions; the modules beside it hold the statements by noun: `runs`, `feeds`
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+import orjson
 
 from pipeline import failpoints
 from pipeline.errors import Busy, ConfigError, Conflict, Transient
@@ -135,6 +137,11 @@ class Store:
         import psycopg
 
         return psycopg.connect(self._url)
+
+
+def dumped(rows: Collection[object]) -> str:
+    """Rows as one parameter: psycopg would look at the type of every value of a list."""
+    return orjson.dumps(list(rows)).decode()
 
 
 def _begin(connection: Transaction) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 
 from pipeline.catalogue import Catalogue
 from pipeline.model import Comparison, Document, Hit, Key, Outcome, Tag
-from pipeline.store import ARTICLES, LOCK_SPACE, Transaction
-from pipeline.store.entries import EntryRow, RevisionRow, dumped, revision_of
+from pipeline.store import ARTICLES, LOCK_SPACE, Transaction, dumped
+from pipeline.store.entries import EntryRow, RevisionRow, revision_of
 from pipeline.store.sql import load
 
 SQL = load("articles")
@@ -24,11 +24,7 @@ class Member:
     """An entry of an article, by the head of its latest revision."""
 
     id: int
-    canonical_url: str
     publisher: str
-    revision: int
-    stage: str
-    discovered_at: datetime
     published: datetime | None
     language: str
 

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import orjson
-
 from pipeline.archive import Pointer
 from pipeline.model import Article, Claims, Completeness, Outcome, PageFate, Stage
-from pipeline.store import Transaction
+from pipeline.store import Transaction, dumped
 from pipeline.store.leases import Pending
 from pipeline.store.sql import load
 
@@ -87,7 +85,7 @@ class RevisionRow:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Where an entry goes next. A fate, page or outcome of None keeps what there is."""
+    """Where an entry goes next. A fate or outcome of None keeps what there is."""
 
     entry_id: int
     stage: Stage
@@ -95,7 +93,6 @@ class Move:
     reason: str = ""
     attempts: int = 0
     fate: PageFate | None = None
-    page_id: int | None = None
     outcome: Outcome | None = None
 
 
@@ -333,11 +330,6 @@ def requeue(tx: Transaction, entry_id: int, *, at: datetime) -> None:
 def retry(tx: Transaction, *, run: str = "", urls: Sequence[str] = (), now: datetime) -> int:
     """Let entries that gave up, those of the run or at these URLs, start again; return how many."""
     return tx.execute(SQL["retry"], {"run": run, "urls": list(urls), "now": now}).rowcount
-
-
-def dumped(rows: Collection[object]) -> str:
-    """Rows as one parameter: psycopg would look at the type of every value of a list."""
-    return orjson.dumps(list(rows)).decode()
 
 
 def revision_of(row: dict[str, Any]) -> RevisionRow:

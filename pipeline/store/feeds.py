@@ -9,12 +9,10 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import orjson
-
 from pipeline.archive import Pointer
 from pipeline.catalogue import Catalogue, FeedSource
 from pipeline.model import Feed, FeedEntry
-from pipeline.store import Transaction
+from pipeline.store import Transaction, dumped
 from pipeline.store.sql import load
 from pipeline.urls import host_of
 
@@ -201,7 +199,7 @@ def _sight(
         for entry in entries
     ]
     values = {
-        "said": orjson.dumps(said).decode(),
+        "said": dumped(said),
         "feed": poll.feed_id,
         "language": feed.language,
         "at": poll.at,

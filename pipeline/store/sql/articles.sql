@@ -45,8 +45,7 @@ where id = any(%(entries)s) and id = member.entry
 
 -- name: members
 -- The entries of articles with the head of their latest revision, in the order in which they may speak for theirs.
-select entry.article_id, entry.id, entry.canonical_url, entry.publisher, entry.revision, entry.stage, entry.discovered_at,
-    r.completeness, r.published, r.language
+select entry.article_id, entry.id, entry.publisher, r.published, r.language
 from entry join revision r on r.entry_id = entry.id and r.number = entry.revision
 where entry.article_id = any(%(articles)s)
 order by article_id, array_position(array['full', 'teaser', 'summary', 'empty'], r.completeness),

@@ -49,11 +49,11 @@ where id in (select id from entry where host = %(host)s and stage in ('fetch', '
 -- large; a join alone is read from the whole of it by a plan that was made while it was small, until that is dropped.
 with said as (
     select * from jsonb_to_recordset(%(moves)s::jsonb) as said (entry_id bigint, stage text, due_at timestamptz,
-        reason text, attempts int, fate text, page_id bigint, outcome text)
+        reason text, attempts int, fate text, outcome text)
 )
 update entry set stage = said.stage, due_at = said.due_at, reason = said.reason, attempts = said.attempts,
-    page_fate = coalesce(said.fate, page_fate), page_id = coalesce(said.page_id, entry.page_id),
-    outcome = coalesce(said.outcome, entry.outcome), lease_token = null, lease_until = null
+    page_fate = coalesce(said.fate, page_fate), outcome = coalesce(said.outcome, entry.outcome),
+    lease_token = null, lease_until = null
 from said where id = any(array(select entry_id from said)) and id = said.entry_id
 
 -- name: end
