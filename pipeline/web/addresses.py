@@ -123,10 +123,15 @@ class Target:
     address: Address | None  # known without asking anybody: an IP literal, or a *.localhost name
 
     @property
-    def url(self) -> str:
+    def authority(self) -> str:
+        """Host and port as in a URL or a Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port == _WEB_PORTS[self.scheme] else f":{self.port}"
-        return f"{self.scheme}://{host}{port}{self.path}"
+        return host + port
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.path}"
 
     def vet(self, addresses: Iterable[Address]) -> None:
         """Raise BlockedAddress if any of the addresses behind this host is not a public one."""

@@ -1,17 +1,18 @@
 """The only place of outgoing HTTP: vetted addresses, bounded time and size, redirects one by one.
 
-Synchronous outside; many threads may call one Fetcher at once. Inside, aiohttp on one event loop in a thread.
+Many threads may call one Fetcher at once. `http.client` reads the answers, from a connection of our own.
 Does not wait for a host's turn, read robots.txt, retry, keep cookies, log in or log: its callers decide.
 """
 
 import re
-import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from pipeline.errors import (
     CutOff,
@@ -24,22 +25,22 @@ from pipeline.errors import (
 )
 from pipeline.web.addresses import Target, shown, target
 from pipeline.web.codings import Decoder, coding
-from pipeline.web.responses import Fetched, Response
-from pipeline.web.wire import RECEIVE, Lookup, Resolver, Wire, getaddrinfo
+from pipeline.web.responses import Fetched, Headers, Response
+from pipeline.web.wire import RECEIVE, Lookup, Wire, getaddrinfo
 
-if TYPE_CHECKING:  # importing aiohttp costs 0.6 s, asyncio 80 ms: most commands never fetch
-    import aiohttp
-
-T = TypeVar("T")
+if TYPE_CHECKING:  # importing them costs 60 ms: most commands never fetch
+    from http.client import HTTPResponse
+    from ssl import SSLContext
 
 ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
-_HEAD = 256 * 1024  # bytes for a TLS handshake and all headers: 128 of them, most far below their limit
-_HEADER = 32 * 1024  # longest header; one Content-Security-Policy can pass aiohttp's 8 KiB
+_HEAD = 256 * 1024  # bytes for all headers; http.client has limits of its own: 100 of them, 64 KiB for one
 _RESOLVERS = 64  # threads for getaddrinfo, so that a few dead name servers do not hold up everybody
 _BODILESS = frozenset({204, 304})  # their Content-Length speaks of a body that does not come
 _FIRST_FINAL = 200  # what is below announces another answer, or another protocol
 _VALIDATOR = re.compile(r"[\x20-\x7e]{1,1000}")
+_LENGTH = re.compile(r"[0-9]{1,18}[ \t]*")
+_FOLD = re.compile(r"\r?\n(?=[ \t])")
 
 
 class Fetcher:
@@ -58,20 +59,15 @@ class Fetcher:
         total_seconds: float = 20.0,
         lookup: Lookup = getaddrinfo,
     ) -> None:
-        import asyncio
-        from concurrent.futures import ThreadPoolExecutor
-
-        import aiohttp  # noqa: F401  # here, so that its import is not on the first fetch's clock
+        import http.client  # noqa: F401  # here, so that its import is not on the first fetch's clock
 
         self._allow_hosts = allow_hosts
         self._user_agent = user_agent
         self._seconds = total_seconds
         self._lookup = lookup
-        # Not new_event_loop(): a loop written in C would connect without asking our sockets.
-        self._loop = asyncio.SelectorEventLoop()
-        self._loop.set_default_executor(ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="resolve"))
-        self._thread = threading.Thread(target=self._loop.run_forever, name="fetch", daemon=True)
-        self._thread.start()
+        self._resolvers = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="resolve")
+        self._wires: set[Wire] = set()
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -80,18 +76,15 @@ class Fetcher:
         self.close()
 
     def close(self) -> None:
-        """End all fetches, as `interrupt` does. Closing twice is harmless."""
-        if self._loop.is_closed():
-            return
-        self._run(_cancel_others())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        """End all fetches, as `interrupt` does; later ones end at once. Closing twice is harmless."""
+        self._closed = True
+        self.interrupt()
+        self._resolvers.shutdown(wait=False)
 
     def interrupt(self) -> None:
         """Cut off all requests that are under way: they raise CutOff."""
-        if not self._loop.is_closed():
-            self._run(_cancel_others())
+        for wire in tuple(self._wires):
+            wire.cut()
 
     def get(
         self,
@@ -111,7 +104,7 @@ class Fetcher:
         """
         place = target(url, self._allow_hosts)
         headers = self._headers(accept, etag, last_modified)
-        return self._run(self._exchange(place, headers, cap=cap, cut=cut, seconds=self._seconds))
+        return self._exchange(place, headers, cap=cap, cut=cut, seconds=self._seconds)
 
     def follow(
         self,
@@ -141,7 +134,7 @@ class Fetcher:
                 _check_chain(place.url, hops, max_redirects)
             admit(place.url)
             with _telling(hops):
-                response = self._run(self._exchange(place, headers, cap=cap, cut=cut, seconds=seconds))
+                response = self._exchange(place, headers, cap=cap, cut=cut, seconds=seconds)
             url = response.location
             if not url:
                 return Fetched(response.url, response, tuple(hops))
@@ -163,56 +156,27 @@ class Fetcher:
             headers["If-Modified-Since"] = last_modified
         return headers
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Have the loop's thread do `work`, and wait for it in this one."""
-        import asyncio
-        from concurrent.futures import CancelledError
-
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        except CancelledError as error:
-            raise CutOff("the request was cut off, as the work was interrupted") from error
-        except KeyboardInterrupt:
-            future.cancel()
-            raise
-
-    async def _exchange(
+    def _exchange(
         self, place: Target, headers: dict[str, str], *, cap: int, cut: bool, seconds: float
     ) -> Response:
         """One request and its answer on a connection of their own, with all errors translated."""
-        import asyncio
-
-        import aiohttp
-
-        wire = Wire(place, budget=_HEAD)
         started_at, started = datetime.now(UTC), monotonic()
-        try:
-            async with asyncio.timeout(seconds), self._request(wire, headers) as answer:
-                wire.budget += cap + cap // 4  # chunk sizes and TLS records add some 2 % to an honest body
-                received = await _body(answer, cap=cap, cut=cut)
-        except TimeoutError as error:
-            raise TimedOut(
-                f"{shown(place.url)} did not come within {self._seconds:g} s", hint="try again later"
-            ) from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise wire.failure or _translated(error, place) from error
-        except (TooLarge, Unparsable) as error:
-            raise type(error)(f"{shown(place.url)}: {error}") from error
-        if wire.failure:
-            raise wire.failure
-        version = answer.version
+        headers = {"Host": place.authority, **headers}
+        with self._translating(place), self._wire(place, seconds) as wire:
+            wire.connect(self._lookup, self._resolvers, self._tls if place.scheme == "https" else None)
+            wire.send(_request(place, headers))
+            answer = _answer(wire)
+            wire.budget += cap + cap // 4  # chunk sizes and TLS records add some 2 % to an honest body
+            received = _body(answer, cap=cap, cut=cut)
         return Response(
             url=place.url,
             status=answer.status,
-            reason=(answer.reason or "").encode(errors="surrogateescape").decode("latin-1"),
-            version=f"{version.major}.{version.minor}" if version else "",
-            headers=tuple(
-                (key.decode("latin-1"), value.decode("latin-1")) for key, value in answer.raw_headers
-            ),
+            reason=answer.reason,
+            version=f"{answer.version // 10}.{answer.version % 10}",
+            headers=_headers(answer),
             body=received.body,
             raw_body=received.raw,
-            request_headers=tuple(answer.request_info.headers.items()),
+            request_headers=tuple(headers.items()),
             started_at=started_at,
             elapsed=monotonic() - started,
             peer=wire.peer,
@@ -220,35 +184,97 @@ class Fetcher:
             one_member=received.one_member,
         )
 
-    @asynccontextmanager
-    async def _request(self, wire: Wire, headers: dict[str, str]) -> "AsyncIterator[aiohttp.ClientResponse]":
-        """Send the request; what comes is the answer's head, its body still to be read.
+    @contextmanager
+    def _wire(self, place: Target, seconds: float) -> Iterator[Wire]:
+        """A connection that `interrupt` can cut off. Then it raises CutOff, whatever came of it."""
+        with Wire(place, seconds=seconds, budget=_HEAD) as wire:
+            self._wires.add(wire)
+            try:
+                if self._closed:
+                    wire.cut()
+                yield wire
+            finally:
+                self._wires.discard(wire)
+                if wire.was_cut:
+                    raise CutOff("the request was cut off, as the work was interrupted")
 
-        Its session serves no other, so that nothing, cookies included, is carried from one to the next.
-        """
-        import aiohttp
-        from yarl import URL
+    @contextmanager
+    def _translating(self, place: Target) -> Iterator[None]:
+        """Say in our own errors what went wrong, and where."""
+        from http.client import HTTPException
 
-        connector = aiohttp.TCPConnector(
-            resolver=Resolver(wire.place, self._lookup),  # type: ignore[arg-type]  # its base is in aiohttp
-            socket_factory=wire.socket,
-            ssl=True,  # verified against the system's certificates
-            use_dns_cache=False,
-            force_close=True,
-        )
-        async with aiohttp.ClientSession(
-            connector=connector,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # _exchange has one for all
-            trust_env=False,
-            auto_decompress=False,
-            read_bufsize=RECEIVE // 2,  # aiohttp stops receiving when it holds twice that
-            max_field_size=_HEADER,
-        ) as session:
-            # Else aiohttp asks again by itself, at once, when a server hangs up; there is no public switch.
-            session._retry_connection = False  # noqa: SLF001
-            url = URL(wire.place.url, encoded=True)
-            async with session.get(url, headers=headers, allow_redirects=False) as answer:
-                yield answer
+        try:
+            yield
+        except TimeoutError as error:
+            late = f"{shown(place.url)} did not come within {self._seconds:g} s"
+            raise TimedOut(late, hint="try again later") from error
+        except OSError as error:
+            raise Unreachable(
+                f"{shown(place.url)} cannot be reached: {str(error) or type(error).__name__}",
+                hint="look whether the address is right and the network up, then try again",
+            ) from error
+        except HTTPException as error:
+            reason = str(error).partition("\n")[0].strip()[:100]
+            raise Unparsable(f"{shown(place.url)} answers in broken HTTP: {reason}") from error
+        except (TooLarge, Unparsable) as error:
+            raise type(error)(f"{shown(place.url)}: {error}") from error
+
+    @cached_property
+    def _tls(self) -> "SSLContext":
+        """Verifies against the system's certificates."""
+        import ssl
+
+        context = ssl.create_default_context()
+        context.set_alpn_protocols(["http/1.1"])
+        return context
+
+
+def _request(place: Target, headers: dict[str, str]) -> bytes:
+    lines = [f"GET {place.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode("ascii")
+
+
+def _answer(wire: Wire) -> "HTTPResponse":
+    """The head of the answer, its body still to be read. Raises Unparsable, HTTPException, OSError."""
+    from http.client import HTTPResponse
+
+    answer = HTTPResponse(cast("Any", wire), method="GET")
+    answer.begin()
+    if wire.ended:  # before the empty line, or no more would have been asked for
+        raise ConnectionError("the connection ended within the headers")
+    if fault := _fault(answer):
+        raise Unparsable(fault)
+    return answer
+
+
+def _fault(answer: "HTTPResponse") -> str:
+    """What is wrong with the head of an answer, so that no body can be told from it; empty for nothing."""
+    from email.errors import (
+        FirstHeaderLineIsContinuationDefect,
+        InvalidHeaderDefect,
+        MissingHeaderBodySeparatorDefect,
+    )
+
+    unreadable = FirstHeaderLineIsContinuationDefect, InvalidHeaderDefect, MissingHeaderBodySeparatorDefect
+    headers = answer.headers
+    lengths = headers.get_all("Content-Length", [])
+    codings = headers.get_all("Transfer-Encoding", [])
+    faults = {
+        f"the server answers {answer.status}, which ends nothing": answer.status < _FIRST_FINAL,
+        "a line among the headers is none": any(isinstance(fault, unreadable) for fault in headers.defects),
+        "there is a NUL in a header": any("\0" in value for value in headers.values()),
+        "the body has two lengths": len(lengths) + len(codings) > 1,
+        "the length of the body is no number": not all(map(_LENGTH.fullmatch, lengths)),
+        "the body has a transfer coding that was not asked for": bool(
+            {*map(str.lower, codings)} - {"chunked"}
+        ),
+    }
+    return next((fault for fault, found in faults.items() if found), "")
+
+
+def _headers(answer: "HTTPResponse") -> Headers:
+    """As received, but folded ones on one line, lest a second be smuggled in (RFC 9112, 5.2)."""
+    return tuple((name, _FOLD.sub("", value).strip(" \t")) for name, value in answer.getheaders())
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,22 +287,17 @@ class _Body:
     one_member: bool = False
 
 
-async def _body(answer: "aiohttp.ClientResponse", *, cap: int, cut: bool) -> _Body:
+def _body(answer: "HTTPResponse", *, cap: int, cut: bool) -> _Body:
     """Receive and decode the body."""
-    if answer.status < _FIRST_FINAL:
-        raise Unparsable(f"the server answers {answer.status}, which ends nothing")
     if answer.status in _BODILESS:
         return _Body()
-    announced = answer.content_length or 0
-    if announced > cap and not cut:
-        raise TooLarge(f"the body is announced with {announced:,} bytes, {cap:,} are the most")
-    if answer.headers.get("Transfer-Encoding", "chunked").lower() != "chunked":
-        raise Unparsable("the body has a transfer coding that was not asked for")
-    name = coding(answer.headers.getall("Content-Encoding", []))
+    if (answer.length or 0) > cap and not cut:
+        raise TooLarge(f"the body is announced with {answer.length:,} bytes, {cap:,} are the most")
+    name = coding(answer.headers.get_all("Content-Encoding", []))
     decoder = Decoder(name, cap)
     received: list[bytes] = []
     try:
-        truncated = not await _receive(answer, decoder, received, cut=cut)
+        truncated = not _receive(answer, decoder, received, cut=cut)
         body = decoder.body()
         raw = b"".join(received) if name else body
         return _Body(body, raw, truncated or not decoder.complete(), decoder.one_member())
@@ -285,23 +306,22 @@ async def _body(answer: "aiohttp.ClientResponse", *, cap: int, cut: bool) -> _Bo
         received.clear()
 
 
-async def _receive(
-    answer: "aiohttp.ClientResponse", decoder: Decoder, received: list[bytes], *, cut: bool
-) -> bool:
+def _receive(answer: "HTTPResponse", decoder: Decoder, received: list[bytes], *, cut: bool) -> bool:
     """Take the chunks as they come; whether they came to their end."""
-    import aiohttp
+    from http.client import HTTPException
+    from ssl import SSLError
 
     try:
-        while chunk := await answer.content.readany():
+        while chunk := answer.read1(RECEIVE):
             received.append(chunk)
             decoder.feed(chunk)
     except TooLarge:
         if not cut:
             raise
         return False
-    except aiohttp.ClientError:
+    except (ConnectionError, HTTPException, SSLError):
         return False  # the connection ended before the body, or its chunks do not add up
-    return True
+    return not answer.length
 
 
 @contextmanager
@@ -323,26 +343,3 @@ def _check_chain(url: str, hops: list[Response], most: int) -> None:
         raise TooManyRedirects(f"{shown(url)} redirects in a circle")
     if len(hops) > most:
         raise TooManyRedirects(f"{shown(hops[0].url)} redirects more than {most} times")
-
-
-def _translated(error: Exception, place: Target) -> VeilleError:
-    import aiohttp
-
-    if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL):
-        reason = str(getattr(error, "message", error)).partition("\n")[0][:100]
-        return Unparsable(f"{shown(place.url)} answers in broken HTTP: {reason}")
-    cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", error)
-    return Unreachable(
-        f"{shown(place.url)} cannot be reached: {str(cause) or type(cause).__name__}",
-        hint="look whether the address is right and the network up, then try again",
-    )
-
-
-async def _cancel_others() -> None:
-    """End all that runs on this loop, and wait until it has."""
-    import asyncio
-
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
