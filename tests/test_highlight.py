@@ -101,6 +101,12 @@ queries = st.lists(
 )
 
 
+@given(queries.map(" OR ".join), texts)
+def test_a_phrase_that_stands_nowhere_changes_no_mark(query, text):
+    """With one the text is read as a whole, without one by lines."""
+    assert marked(query, text) == marked(f'{query} OR "xyz xyz"', text)
+
+
 @given(queries.map(" OR ".join), texts, texts)
 def test_fragments_are_true_short_and_hold_a_match(query, lead, text):
     marker = Marker.of(parse(query))

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Self
 
 from pipeline.query import And, Or, Query, Term, Words
 from pipeline.search import Fragment, Piece
-from pipeline.tokens import Token, tokenize
+from pipeline.tokens import Token, Word, tokenize, words
 
 WIDTH: Final = 200  # characters of a fragment: two to three lines of a terminal
 FRAGMENTS: Final = 2
@@ -54,13 +54,32 @@ class Highlighter:
 
     def spans(self, text: str) -> list[Span]:
         """The words of `text` that the query asked for, in order; those of a phrase where it stands whole."""
-        tokens = tokenize(text)
+        return [span for start, part in self._parts(text) for span in self._marked(start, part)]
+
+    def _parts(self, text: str) -> Iterator[tuple[int, str]]:
+        """Where marks can be: the whole text for phrases, else the lines with a word that is asked for.
+
+        Most lines have none, and words without their places cost a third.
+        """
+        if self.phrases:
+            yield 0, text
+            return
+        start = 0
+        for line in text.split("\n"):
+            if any(map(self._wants, set(words(line)))):
+                yield start, line
+            start += len(line) + 1
+
+    def _marked(self, start: int, part: str) -> list[Span]:
+        tokens = tokenize(part)
         marked = {i: token.stem for i, token in enumerate(tokens) if self._wants(token)}
         for phrase in self.phrases:
             marked |= _occurrences(phrase, tokens)
-        return [Span(tokens[i].start, tokens[i].end, word) for i, word in sorted(marked.items())]
+        return [
+            Span(start + tokens[i].start, start + tokens[i].end, word) for i, word in sorted(marked.items())
+        ]
 
-    def _wants(self, token: Token) -> bool:
+    def _wants(self, token: Token | Word) -> bool:
         return (
             (token.stem in self.stems and not token.stop)
             or token.exact in self.exacts
