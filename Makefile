@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 PYTEST := $(BIN)/python -m pytest -n logical
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test check crash bench format lock clean
+.PHONY: help demo install test check crash bench elasticsearch format lock clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -37,13 +37,16 @@ $(VENV)/installed: requirements.lock pyproject.toml
 check: install ## Lint, types and the quick tests (at most 90 s): before every commit.
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(PYTEST) -q -m "not slow and not crash and not airflow and not corpus"
+	@$(PYTEST) -q -m "not slow and not crash and not airflow and not corpus and not elasticsearch"
 
 crash: install ## Kill the line at 200 random moments and every named point: nothing is lost or doubled.
 	@VEILLE_CRASHES=200 $(PYTEST) -m crash
 
 bench: install ## Measure speed, memory and disk as ratios, also against other projects; QUICK=1: less of all, ours alone.
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--pages 60 --rounds 1 --polls 5 --many 20000 --newcomers 250 --queries 50 --no-peers)
+
+elasticsearch: install ## Run the Elasticsearch of the tests until Ctrl-C (needs a JDK 25 and Maven).
+	@$(BIN)/python tests/searchserver
 
 format: install ## Format the code.
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -100,6 +100,24 @@ def store(database_url):
 
 
 @pytest.fixture(scope="session")
+def elasticsearch_server(tmp_path_factory):
+    """A real Elasticsearch, one for the whole run and all its processes, or the one that is given."""
+    from searchserver.parts import Lacking
+    from searchserver.server import given
+    from searchserver.sharing import shared
+
+    if url := os.environ.get("VEILLE_TEST_ELASTICSEARCH_URL"):
+        yield given(url)
+        return
+    with ExitStack() as stack:
+        try:
+            address = stack.enter_context(shared(os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))))
+        except Lacking as error:
+            missing("elasticsearch", str(error))
+        yield address
+
+
+@pytest.fixture(scope="session")
 def workers():
     """CPU workers for all tests: a cold one costs 4 CPU-s."""
     from pipeline.workers import Workers
