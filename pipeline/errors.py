@@ -6,7 +6,8 @@
     │   ├── Unreachable
     │   ├── CutOff           a request that we ended ourselves
     │   ├── Busy             somebody else holds what is needed
-    │   └── Conflict         two transactions stood in each other's way
+    │   ├── Conflict         two transactions stood in each other's way
+    │   └── EngineTrouble    the search server is away, or takes nothing for now
     └── Permanent            record it, never retry
         ├── BlockedAddress
         ├── TooLarge
@@ -67,6 +68,19 @@ class Conflict(Transient):
     """The transaction was undone and may start again at once."""
 
     code = "conflict"
+
+
+class EngineTrouble(Transient):
+    """The search server is away, overloaded or out of disk: whoever writes waits for it.
+
+    `slow` if it took too long: it may manage a smaller batch.
+    """
+
+    code = "engine"
+
+    def __init__(self, message: str, *, hint: str = "", slow: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.slow = slow
 
 
 class Permanent(VeilleError):

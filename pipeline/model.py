@@ -189,3 +189,13 @@ class Document:
     completeness: str = ""
     image: str = ""
     paywalled: bool | None = None
+    extra: tuple[tuple[str, str], ...] = ()  # what has no field of its own, by name
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A document that is no more since `version`. Without `first_seen` an index looks for it everywhere."""
+
+    id: str
+    version: int
+    first_seen: datetime | None = None

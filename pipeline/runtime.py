@@ -180,9 +180,18 @@ class Runtime:
 
     @cached_property
     def index(self) -> "Index":
-        """The search index."""
-        from pipeline.search.tantivy import TantivyIndex
+        """The search index: on the server that is named, else the embedded one in the home."""
+        settings = self.settings
+        index: Index
+        if settings.index_url == "tantivy:":
+            from pipeline.search.tantivy import TantivyIndex
 
-        index = TantivyIndex(self.settings.home / "index")
+            index = TantivyIndex(settings.home / "index")
+        else:
+            from pipeline.search.elasticsearch.connection import Connection
+            from pipeline.search.elasticsearch.index import ElasticsearchIndex
+
+            who = (settings.index_user, settings.index_password, settings.index_ca)
+            index = ElasticsearchIndex(Connection(settings.index_url, *who), settings.index_name)
         self._open.callback(index.close)
         return index

@@ -6,8 +6,9 @@ Does not read configuration files (`catalogue` and `rulebook` do) and opens noth
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pipeline.errors import ConfigError
 from pipeline.installation import ROOT
@@ -33,7 +34,11 @@ class Settings:
     config: Path  # VEILLE_CONFIG: sources.yaml and topics/
     archive: Path  # VEILLE_ARCHIVE: WARC files
     database_url: str = ""  # VEILLE_DATABASE_URL; empty: PostgreSQL embedded in the home
-    index_url: str = "tantivy:"  # VEILLE_INDEX_URL
+    index_url: str = "tantivy:"  # VEILLE_INDEX_URL; or http(s)://host:9200, a server
+    index_user: str = ""  # VEILLE_INDEX_USER
+    index_password: str = field(default="", repr=False)  # VEILLE_INDEX_PASSWORD
+    index_ca: str = ""  # VEILLE_INDEX_CA: who signed the server's certificate; empty: a public authority
+    index_name: str = "veille-articles"  # VEILLE_INDEX_NAME: what a server may hold several of
     contact: str = ""  # VEILLE_CONTACT: goes into the User-Agent
     allow_hosts: frozenset[tuple[str, int]] = frozenset()  # VEILLE_ALLOW_HOSTS
     clock_offset: float = 0.0  # VEILLE_CLOCK_OFFSET, seconds
@@ -74,6 +79,10 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         archive=Path(env.get("VEILLE_ARCHIVE") or home / "archive").expanduser().absolute(),
         database_url=_database_url(env.get("VEILLE_DATABASE_URL", "")),
         index_url=_index_url(env.get("VEILLE_INDEX_URL") or "tantivy:"),
+        index_user=env.get("VEILLE_INDEX_USER", ""),
+        index_password=env.get("VEILLE_INDEX_PASSWORD", ""),
+        index_ca=_index_ca(env.get("VEILLE_INDEX_CA", "")),
+        index_name=_index_name(env.get("VEILLE_INDEX_NAME") or "veille-articles"),
         contact=_contact(env.get("VEILLE_CONTACT", "")),
         allow_hosts=allow_hosts,
         clock_offset=offset,
@@ -143,9 +152,38 @@ def _database_url(url: str) -> str:
 
 
 def _index_url(url: str) -> str:
-    if url != "tantivy:":
+    """Says nothing of what was found: it may hold a password."""
+    if url == "tantivy:":
+        return url
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none
+        known = False
+    if not known:
         raise ConfigError(
-            f"VEILLE_INDEX_URL is {url.rsplit('@', 1)[-1]!r}; only the embedded index is known, tantivy:",
-            hint="unset VEILLE_INDEX_URL",
+            "VEILLE_INDEX_URL is neither tantivy: (the embedded index) nor http(s)://host:9200",
+            hint="unset VEILLE_INDEX_URL to use the embedded index",
         )
-    return url
+    if "@" in parts.netloc:
+        raise ConfigError(
+            "VEILLE_INDEX_URL holds a user or password, which would end up in logs",
+            hint="set VEILLE_INDEX_USER and VEILLE_INDEX_PASSWORD instead",
+        )
+    port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}"
+
+
+def _index_ca(path: str) -> str:
+    if path and not Path(path).expanduser().is_file():
+        raise ConfigError(f"VEILLE_INDEX_CA is {path!r}; a file of certificates (PEM) is expected there")
+    return str(Path(path).expanduser().absolute()) if path else ""
+
+
+def _index_name(name: str) -> str:
+    if not re.fullmatch(r"veille-[a-z0-9-]{1,50}", name):
+        raise ConfigError(
+            f"VEILLE_INDEX_NAME is {name!r}; veille- and small letters, digits or hyphens are expected"
+        )
+    return name

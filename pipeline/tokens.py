@@ -29,7 +29,7 @@ STOP_WORDS = frozenset([
 ELISIONS = frozenset(["c", "d", "j", "l", "ç", "qu", "jusqu", "lorsqu", "puisqu", "quoiqu"])
 # These elide before a vowel or h only; before a consonant they begin a name: N'Djamena, M'Bappé, T'Pau.
 ELISIONS_BEFORE_VOWEL = frozenset(["m", "n", "s", "t", "y"])
-_VOWELS = frozenset("aeiouyh")
+VOWELS = frozenset("aeiouyh")
 
 # No French word is longer; a "word" of a megabyte must become neither a term of an index nor a key of a memo.
 MAX_WORD = 64
@@ -101,23 +101,23 @@ _STEM_RULES = tuple(
     for endings, (pattern, replacement) in zip(_ENDINGS, STEM_RULES, strict=True)
 )
 
-_APOSTROPHES = "'’‘ʼ′´`＇‛ʻ"
+APOSTROPHES = "'’‘ʼ′´`＇‛ʻ"
 _LETTERS = "\\w\u00ad\u0300-\u036f"  # the soft hyphen and combining accents belong to their word
-_SPACES = " \u00a0\u2009\u202f"
+SPACES = " \u00a0\u2009\u202f"
 _WORD = re.compile(
     rf"""
-      [^\W\d_]{{2}} [{_LETTERS}]* (?:[{_APOSTROPHES}][{_LETTERS}]+)* [{_APOSTROPHES}]?  # nearly all words
+      [^\W\d_]{{2}} [{_LETTERS}]* (?:[{APOSTROPHES}][{_LETTERS}]+)* [{APOSTROPHES}]?  # nearly all words
     | (?<![\w.]) (?:[^\W\d_]\.)+ [^\W\d_] (?!\w) \.?                                   # U.E., O.T.A.N
-    | (?<!\w) [cdjlmnstCDJLMNST] [{_APOSTROPHES}] (?=(?:[^\W\d_]\.)+ [^\W\d_] (?!\w))      # before U.E.
-    | \d{{1,3}} (?:[{_SPACES}]\d{{3}})+ (?!\d)                                          # 10 000
+    | (?<!\w) [cdjlmnstCDJLMNST] [{APOSTROPHES}] (?=(?:[^\W\d_]\.)+ [^\W\d_] (?!\w))      # before U.E.
+    | \d{{1,3}} (?:[{SPACES}]\d{{3}})+ (?!\d)                                          # 10 000
     | \d++ (?:[.,]\d++)+ [{_LETTERS}]*                                                  # 49.3  1,5
-    | [{_LETTERS}]+ (?:[{_APOSTROPHES}][{_LETTERS}]+)* [{_APOSTROPHES}]?
+    | [{_LETTERS}]+ (?:[{APOSTROPHES}][{_LETTERS}]+)* [{APOSTROPHES}]?
     """,
     re.VERBOSE,
 )
-_APOSTROPHE = re.compile(rf"[{_APOSTROPHES}]")
+_APOSTROPHE = re.compile(rf"[{APOSTROPHES}]")
 # 10 000 and 10.000 are 10000; 49.3 stays
-_GROUPING = re.compile(rf"[{_SPACES}]|(?<!^0)\.(?=\d{{3}}(?:\.|$))")
+_GROUPING = re.compile(rf"[{SPACES}]|(?<!^0)\.(?=\d{{3}}(?:\.|$))")
 _JOINED = re.compile(r"\d_\d")
 _FOLDED = {"œ": "oe", "æ": "ae", "ß": "ss", "ø": "o", "ł": "l", "đ": "d", "ı": "i", "\u00ad": ""}
 
@@ -125,8 +125,8 @@ _ACCENTS = re.compile("[\u0300-\u034e\u0350-\u036f]+")
 # Where other combining characters may be; Latin, Greek, the signs of typography and of money are outside.
 _BEYOND_ACCENTS = re.compile("[\u0483-\u1fff\u20d0-\U0010ffff]")
 
-_SENTENCE_END = re.compile(rf"(?<![.!?…])[.!?…]+(?:[{_SPACES}]?[»”\"’)\]])*(?=\s|\Z)|\n")
-_SENTENCE_START = re.compile(rf"[{_SPACES}]*[«“\"(\[—–-]*[{_SPACES}]*(.)?", re.DOTALL)
+_SENTENCE_END = re.compile(rf"(?<![.!?…])[.!?…]+(?:[{SPACES}]?[»”\"’)\]])*(?=\s|\Z)|\n")
+_SENTENCE_START = re.compile(rf"[{SPACES}]*[«“\"(\[—–-]*[{SPACES}]*(.)?", re.DOTALL)
 _LAST_WORD = re.compile(r"[^\W\d_]*\Z")
 _ABBREVIATIONS = frozenset([
     "art", "av", "bd", "cdt", "cf", "chap", "dr", "drs", "déc", "env", "ex", "fig", "févr", "gal", "hab",
@@ -259,13 +259,13 @@ def _without_elision(surface: str) -> tuple[int, int]:
         if not _is_elision(surface[begin : match.start()].lower(), surface[match.end() : match.end() + 1]):
             break
         begin = match.end()
-    end = len(surface) - (surface[-1] in _APOSTROPHES)
+    end = len(surface) - (surface[-1] in APOSTROPHES)
     return begin, max(begin, end)
 
 
 def _is_elision(before: str, following: str) -> bool:
     if before in ELISIONS_BEFORE_VOWEL:
-        return not following.isalpha() or fold(following)[:1] in _VOWELS
+        return not following.isalpha() or fold(following)[:1] in VOWELS
     return before in ELISIONS
 
 

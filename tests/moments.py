@@ -34,6 +34,8 @@ COMMANDS = {
     ("documents", "import", "documents.ndjson"): "documents",
     ("retry", "--run", "last"): "retry",
     ("index", "rebuild"): "offer",
+    ("index", "retry"): "offer_again",
+    ("index", "reconcile"): "offer_missing",
 }
 
 MOMENTS = [
@@ -58,6 +60,7 @@ READING = {
     "runs": "which runs there were",
     "recent": "the last runs, for the demonstration",
     "tell": "what came of the demonstration",
+    "still_refused": "what the engine refuses after it was asked again",
     "figures": "how many documents there should be, for `veille doctor`",
     "doctor": "what `veille doctor` asks",
     "count": "how many documents a new index will have, for the progress bar",

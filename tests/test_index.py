@@ -10,6 +10,7 @@ from offspring import VEILLE
 from readings import COURRIER, GAZETTE, opened, prose, read, settle
 
 from pipeline.checkup import all_checks
+from pipeline.model import Tombstone
 from pipeline.search.tantivy import TantivyIndex
 from pipeline.stages import index
 from pipeline.store import articles, leases, outbox
@@ -133,11 +134,11 @@ def test_what_waits_is_named_and_is_not_equal(runtime):
 def test_the_doctor_sees_lost_and_refused_documents(runtime):
     """In figures alone; what waits explains as many as it counts."""
     ids = saved_again(runtime)
-    runtime.index.delete([str(ids[0])])
+    runtime.index.delete([Tombstone(str(ids[0]), 99)])
     assert doctor(runtime)[0] == "warning"
     index.drain(runtime, "next")
 
-    runtime.index.delete([str(ids[0])])
+    runtime.index.delete([Tombstone(str(ids[0]), 99)])
     assert doctor(runtime) == ("failed", "1 document; the store has 2", "veille index rebuild")
 
     index.rebuild(runtime)
@@ -172,7 +173,7 @@ def test_what_is_written_while_it_is_compared_is_no_difference(runtime):
     runtime.index = Disturbed(runtime.settings.home / "index", write)
     assert not any(index.differences(runtime).values())
 
-    runtime.index.delete([lost])
+    runtime.index.delete([Tombstone(lost, 99)])
     assert index.differences(runtime)["missing"] == [lost]
 
 

@@ -9,7 +9,7 @@ from line import run_line
 
 from pipeline import steps
 from pipeline.archive import Pointer
-from pipeline.model import Outcome
+from pipeline.model import Outcome, Tombstone
 from pipeline.stages import index
 from pipeline.store import articles, outbox, runs
 from pipeline.store.runs import Run
@@ -106,7 +106,7 @@ def test_differences_are_seen(runtime, first_edition):
     """A document that the index lost, and one that it should not have, are both named."""
     run_line(runtime)
     lost = next(iter(runtime.index.versions()))
-    runtime.index.delete([lost])
+    runtime.index.delete([Tombstone(lost, 99)])
     assert index.differences(runtime)["missing"] == [lost]
 
 

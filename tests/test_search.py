@@ -4,68 +4,58 @@ import contextlib
 import json
 import random
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Self
-from zoneinfo import ZoneInfo
 
 import pytest
+from engines import ENGINES, opened_engine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from invented import NOON, PARIS, document
 
 from pipeline import query as q
 from pipeline.errors import NotFound
-from pipeline.model import Document
+from pipeline.model import Document, Tombstone
 from pipeline.newsroom.loading import load
-from pipeline.search import FACETS, REBUILD, Filters, Index, Sort, rebuild
+from pipeline.search import FACETS, REBUILD, Filters, Index, Sort, Verdicts, rebuild
 from pipeline.tokens import fold, tokenize
 
 DATA = Path(__file__).parent / "data"
 CASES = [json.loads(line) for line in (DATA / "search_cases.jsonl").read_text().splitlines()]
-PARIS = ZoneInfo("Europe/Paris")
-NOON = datetime(2024, 5, 2, 12, tzinfo=PARIS)
 
 
-class Tantivy:
-    """Opens handles on one index in a folder, as several processes would."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def open(self) -> Index:
-        from pipeline.search.tantivy import TantivyIndex
-
-        return TantivyIndex(self.folder)
-
-
-ENGINES = [Tantivy]
-
-
-@pytest.fixture(params=ENGINES, ids=lambda engine: engine.__name__.lower())
+@pytest.fixture(params=ENGINES)
 def engine(request, tmp_path):
     """An engine without an index."""
-    return request.param(tmp_path / "index")
+    with opened_engine(request, tmp_path / "index") as engine:
+        yield engine
 
 
 @pytest.fixture
 def index(engine):
     """An empty index."""
     opened = engine.open()
+    opened.setup()
     opened.finish_rebuild(opened.begin_rebuild())
     yield opened
     opened.close()
 
 
-@pytest.fixture(scope="module", params=ENGINES, ids=lambda engine: engine.__name__.lower())
+@pytest.fixture(scope="module", params=ENGINES)
 def library(request, tmp_path_factory):
     """An index of the articles that the query cases are about; not to be written to."""
-    opened = request.param(tmp_path_factory.mktemp("library") / "index").open()
-    opened.finish_rebuild(opened.begin_rebuild())
-    rows = (json.loads(line) for line in (DATA / "search_docs.jsonl").read_text().splitlines())
-    assert opened.put(map(article, rows)) == ()
-    yield opened
-    opened.close()
+    with opened_engine(request, tmp_path_factory.mktemp("library") / "index") as engine:
+        opened = engine.open()
+        opened.setup()
+        opened.finish_rebuild(opened.begin_rebuild())
+        rows = (json.loads(line) for line in (DATA / "search_docs.jsonl").read_text().splitlines())
+        assert opened.put(map(article, rows)) == Verdicts()
+        opened.refresh()
+        yield opened
+        opened.close()
 
 
 def article(row: dict) -> Document:
@@ -84,25 +74,18 @@ def article(row: dict) -> Document:
     )
 
 
-def document(id_: str, **fields: object) -> Document:
-    defaults = {
-        "version": 1,
-        "url": f"https://presse.test/{id_}",
-        "title": "",
-        "lead": "",
-        "text": "",
-        "publisher": "presse",
-        "publisher_name": "La Presse",
-        "family": "",
-        "country": "FR",
-        "language": "fr",
-        "first_seen": NOON,
-        "published": NOON,
-    }
-    return Document(id_, **{**defaults, **fields})
+def gone(*ids: str, version: int = 1) -> list[Tombstone]:
+    return [Tombstone(id_, version, NOON) for id_ in ids]
+
+
+def put(index: Index, documents: Iterable[Document]) -> None:
+    """All of these are there for everybody."""
+    assert index.put(documents) == Verdicts()
+    index.refresh()
 
 
 def found(index: Index, query: str = "", **options: object) -> list[str]:
+    index.refresh()
     return [result.id for result in index.search(query, **{"limit": 1000, **options}).results]
 
 
@@ -198,7 +181,7 @@ def test_a_query_with_the_most_parts_is_answered(library):
 
 def test_a_prefix_finds_every_word_that_begins_so(index):
     """Engines like to stop after 50 words."""
-    index.put(document(str(i), text=f"le canton vaud{i:03}") for i in range(300))
+    put(index, (document(str(i), text=f"le canton vaud{i:03}") for i in range(300)))
 
     assert index.search("vaud*").total == 300
     assert index.search('"canton vau*"').total == 300
@@ -267,9 +250,9 @@ class Oracle:
     st.lists(queries, min_size=5, max_size=10),
 )
 def test_a_query_finds_what_looking_at_every_word_finds(index, texts, asked):
-    index.delete(list(index.versions()))
+    index.delete(gone(*index.versions()))
     articles = [document(str(i), title=t, lead=le, text=te) for i, (t, le, te) in enumerate(texts)]
-    index.put(articles)
+    put(index, articles)
 
     for text in asked:
         with contextlib.suppress(q.QueryError):  # « d' » alone
@@ -292,7 +275,7 @@ def test_a_result_carries_what_was_put_in(index):
         copy_of="b",
         published=datetime(2024, 5, 1, 23, 30, tzinfo=UTC),
     )
-    index.put([whole])
+    put(index, [whole])
 
     answer = index.search("texte")
 
@@ -306,8 +289,9 @@ def test_a_result_carries_what_was_put_in(index):
 
 
 def test_matches_are_marked_and_the_pieces_make_the_title(index):
-    index.put(
-        [document("a", title="L’été des élections", text="Rien. L'élection aura lieu en été.\nPuis rien.")]
+    put(
+        index,
+        [document("a", title="L’été des élections", text="Rien. L'élection aura lieu en été.\nPuis rien.")],
     )
 
     (result,) = index.search("élection été").results
@@ -320,12 +304,13 @@ def test_matches_are_marked_and_the_pieces_make_the_title(index):
 
 def test_a_match_in_the_title_comes_before_one_in_the_lead_before_one_in_the_text(index):
     filler = "Un mot suit un autre mot sans fin."
-    index.put(
+    put(
+        index,
         [
             document("text", title="Vendanges tardives", lead=filler, text=f"Ukraine. {filler}"),
             document("title", title="Ukraine : vendanges", lead=filler, text=filler),
             document("lead", title="Vendanges tardives", lead=f"Ukraine. {filler}", text=filler),
-        ]
+        ],
     )
 
     assert found(index, "Ukraine") == ["title", "lead", "text"]
@@ -344,7 +329,8 @@ def test_words_that_stand_together_come_before_scattered_ones(index, query, toge
     scattered = (
         f"La sécurité d'abord. {FILLER} Une garantie. {FILLER} La sécurité ensuite. {FILLER} Garantie."
     )
-    index.put(
+    put(
+        index,
         [
             document("scattered", title="Vendanges", text=scattered),
             document(
@@ -352,7 +338,7 @@ def test_words_that_stand_together_come_before_scattered_ones(index, query, toge
             ),
             document("one", title="Vendanges", text=f"Sécurité. {FILLER}"),
             *(document(str(i), title="Vendanges", text=FILLER) for i in range(9)),
-        ]
+        ],
     )
 
     answer = index.search(query, facets=("publisher",))
@@ -364,11 +350,12 @@ def test_words_that_stand_together_come_before_scattered_ones(index, query, toge
 
 def test_words_of_different_fields_or_excluded_ones_do_not_stand_together(index):
     """Their places in one text say nothing, and a word in quotes or with a star asks for what it says."""
-    index.put(
+    put(
+        index,
         [
             document("apart", title="Gaz", text=f"Paix. {FILLER} Gaz."),
             document("together", title="Gaz", text=f"Gaz paix. {FILLER}"),
-        ]
+        ],
     )
 
     for query in ("title:gaz text:paix", "gaz -vin paix", '"gaz" paix', "gaz pai*"):
@@ -381,15 +368,18 @@ def test_words_of_different_fields_or_excluded_ones_do_not_stand_together(index)
 )
 def test_the_newsroom_on_security_guarantees_comes_before_social_security(index, query):
     """An article on the budget of social security has all the words, some of them in its title."""
-    index.put(
-        document(
-            f"{story.publisher}-{story.slug}",
-            title=story.title,
-            lead=story.lead,
-            text="\n".join(story.paragraphs),
-        )
-        for publisher in load()
-        for story in publisher.stories
+    put(
+        index,
+        (
+            document(
+                f"{story.publisher}-{story.slug}",
+                title=story.title,
+                lead=story.lead,
+                text="\n".join(story.paragraphs),
+            )
+            for publisher in load()
+            for story in publisher.stories
+        ),
     )
 
     ids = found(index, query)
@@ -401,7 +391,7 @@ def test_the_newsroom_on_security_guarantees_comes_before_social_security(index,
 
 
 def test_without_words_to_be_relevant_to_the_newest_come_first(index):
-    index.put(document(str(i), title="gaz", published=NOON + timedelta(hours=i)) for i in range(5))
+    put(index, (document(str(i), title="gaz", published=NOON + timedelta(hours=i)) for i in range(5)))
 
     for text in ("", "*", "-paix", "published:2024", "publisher:presse"):
         answer = index.search(text)
@@ -453,7 +443,7 @@ def day(published: datetime | None) -> date | None:
 def test_filters_admit_exactly_what_they_say_and_facets_count_it(index, filters, admits):
     """Days are those of Paris, on the night of the change to summer time too."""
     articles = some_articles(200)
-    index.put(articles)
+    put(index, articles)
     for text, asked in (("", lambda _: True), ("gaz", lambda a: "gaz" in a.title)):
         expected = [a for a in articles if admits(a) and asked(a)]
 
@@ -490,7 +480,7 @@ def test_only_the_facets_asked_for_are_counted(index):
 def test_pages_are_parts_of_one_order_and_undated_articles_come_last(index, sort, text):
     articles = some_articles(100)
     for start in range(0, 100, 35):  # several commits: several files in the engine
-        index.put(articles[start : start + 35])
+        put(index, articles[start : start + 35])
     everything = index.search(text, sort=sort, limit=1000)
 
     pages = [index.search(text, sort=sort, offset=at, limit=7) for at in range(0, 105, 7)]
@@ -509,7 +499,10 @@ def test_pages_are_parts_of_one_order_and_undated_articles_come_last(index, sort
 @pytest.mark.slow
 def test_pages_reach_beyond_ten_thousand(index):
     start = datetime(2024, 1, 1, tzinfo=UTC)
-    index.put(document(str(i), title="gaz", published=start + timedelta(minutes=i)) for i in range(10_050))
+    put(
+        index,
+        (document(str(i), title="gaz", published=start + timedelta(minutes=i)) for i in range(10_050)),
+    )
 
     answer = index.search("gaz", sort=Sort.NEWEST, offset=10_040, limit=100)
 
@@ -560,7 +553,7 @@ def test_replaying_everything_in_any_order_ends_in_the_same_index(index):
 
 def test_deleted_documents_are_gone_and_unknown_ones_no_error(index):
     index.put(document(i, title="gaz") for i in "abc")
-    index.delete(["a", "c", "unknown"])
+    index.delete(gone("a", "c", "unknown"))
 
     assert found(index, "gaz") == ["b"]
     assert index.versions() == {"b": 1}
@@ -569,15 +562,14 @@ def test_deleted_documents_are_gone_and_unknown_ones_no_error(index):
 
 
 def test_empty_calls_do_nothing(index):
-    assert index.put([]) == ()
-    index.delete([])
+    assert index.put([]) == index.delete([]) == Verdicts()
     assert index.count() == 0
     assert index.versions() == {}
     assert index.search("gaz", facets=FACETS).total == 0
 
 
 def test_a_document_that_can_never_be_indexed_is_refused_alone(index):
-    refused = index.put(
+    verdicts = index.put(
         [
             document("good", title="gaz"),
             document("long" * 200, title="gaz"),
@@ -590,15 +582,18 @@ def test_a_document_that_can_never_be_indexed_is_refused_alone(index):
         ]
     )
 
+    assert verdicts.later == ()
+    refused = verdicts.refused
     assert {refusal.id for refusal in refused} == {"long" * 200, "é" * 257, "", "bad"}
     assert all(refusal.reason for refusal in refused)
     assert sorted(found(index, "gaz")) == ["control", "good", "huge"]
 
 
-def test_another_handle_sees_a_write_as_soon_as_it_has_returned(engine, index):
+def test_another_handle_sees_a_write_once_it_is_refreshed(engine, index):
     with contextlib.closing(engine.open()) as reader:
         for i in range(5):
             index.put([document(str(i), title="gaz")])
+            index.refresh()
             assert reader.count() == i + 1
             assert reader.search("gaz").total == i + 1
 
@@ -613,7 +608,7 @@ def test_another_handle_sees_a_write_as_soon_as_it_has_returned(engine, index):
         lambda index: index.count(),
         lambda index: index.versions(),
         lambda index: index.put([document("a")]),
-        lambda index: index.delete(["a"]),
+        lambda index: index.delete(gone("a")),
     ],
 )
 def test_where_there_is_no_index_every_use_names_the_command_that_makes_one(engine, use):
@@ -640,7 +635,7 @@ def test_during_a_rebuild_writes_go_into_both(engine, index):
     generation = index.begin_rebuild()
     with contextlib.closing(engine.open()) as writer:
         writer.put([document("a", version=2, title="paix"), document("c", title="gaz")])
-        writer.delete(["b"])
+        writer.delete(gone("b"))
     assert sorted(found(index, "gaz")) == ["c", "lost"]
 
     index.put(
@@ -694,7 +689,7 @@ def test_rebuild_reads_each_batch_under_the_lock_and_swaps_in_the_end(index):
             batches_read.append(i)
             yield [document(f"new-{i}", title="gaz"), document("bad-\ud800")]
 
-    refused = rebuild(index, batches(), lock=lambda: lock)
+    refused = rebuild(index, batches(), alone=lambda: lock, writing=lambda: lock)
 
     assert batches_read == [0, 1, 2]
     assert not lock.locked()
@@ -710,7 +705,7 @@ def test_a_rebuild_that_fails_is_abandoned(index):
         raise OSError("the store is away")
 
     with pytest.raises(OSError, match="the store is away"):
-        rebuild(index, batches(), lock=contextlib.nullcontext)
+        rebuild(index, batches(), alone=contextlib.nullcontext, writing=contextlib.nullcontext)
 
     assert found(index, "gaz") == ["old"]
     index.put([document("other", title="gaz")])
@@ -762,6 +757,7 @@ class Traffic:
                 document(str(number // 2), version=number, title="gaz"),
             ]
             handle.put(changed)
+            handle.refresh()
             self.store.update((article.id, article) for article in changed)
 
     def batches(self, size: int):
@@ -774,11 +770,11 @@ class Traffic:
 @pytest.mark.slow
 def test_no_reader_ever_sees_an_empty_or_half_index_while_it_is_rebuilt_and_written(engine, index):
     store = {str(i): document(str(i), title="gaz") for i in range(100)}
-    index.put(store.values())
+    put(index, store.values())
 
     with Traffic(engine, store) as traffic, contextlib.closing(engine.open()) as builder:
         for _ in range(4):
-            rebuild(builder, traffic.batches(25), lock=lambda: traffic.lock)
+            rebuild(builder, traffic.batches(25), alone=lambda: traffic.lock, writing=lambda: traffic.lock)
 
     assert traffic.failures == []
     assert len(store) > 100

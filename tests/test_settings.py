@@ -103,3 +103,49 @@ def test_a_password_that_is_not_quoted_is_not_shown(url):
         from_environment({"VEILLE_DATABASE_URL": url})
 
     assert "ss" not in str(caught.value).replace("password", "")
+
+
+@pytest.mark.parametrize(
+    ("url", "opened"),
+    [
+        ("", "tantivy:"),
+        ("tantivy:", "tantivy:"),
+        ("http://localhost:9200", "http://localhost:9200"),
+        ("https://search.test/", "https://search.test:443"),
+        ("https://search.test:9200/way/", "https://search.test:9200/way"),
+        ("http://[::1]:9200", "http://[::1]:9200"),
+    ],
+)
+def test_an_index_is_embedded_or_on_a_server(url, opened):
+    assert from_environment({"VEILLE_INDEX_URL": url}).index_url == opened
+
+
+@pytest.mark.parametrize(
+    "url", ["tantivy:/elsewhere", "localhost:9200", "http://", "http://host:port", "ftp://h:1"]
+)
+def test_an_index_anywhere_else_is_refused(url):
+    with pytest.raises(ConfigError, match=r"neither tantivy: .* nor http\(s\)://host:9200"):
+        from_environment({"VEILLE_INDEX_URL": url})
+
+
+@pytest.mark.parametrize(
+    "url", ["http://elastic:s3cret@localhost:9200", "http://s3cret@localhost:9200", "s3cret@x"]
+)
+def test_no_secret_is_repeated(url):
+    """Neither in the message nor where settings are printed."""
+    with pytest.raises(ConfigError) as refused:
+        from_environment({"VEILLE_INDEX_URL": url})
+    assert "s3cret" not in f"{refused.value}{refused.value.hint}"
+    assert "s3cret" not in repr(from_environment({"VEILLE_INDEX_PASSWORD": "s3cret"}))
+
+
+def test_a_file_of_certificates_that_is_missing_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"VEILLE_INDEX_CA is '.*/ca\.pem'; a file of certificates"):
+        from_environment({"VEILLE_INDEX_CA": str(tmp_path / "ca.pem")})
+
+
+def test_an_index_has_a_name_that_a_role_can_be_given_for():
+    assert from_environment({"VEILLE_INDEX_NAME": "veille-sport"}).index_name == "veille-sport"
+    for name in ("sport", "veille-*", "veille-Sport", "veille-"):
+        with pytest.raises(ConfigError, match="VEILLE_INDEX_NAME is"):
+            from_environment({"VEILLE_INDEX_NAME": name})

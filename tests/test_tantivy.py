@@ -15,7 +15,7 @@ import pytest
 import tantivy
 
 from pipeline.errors import Busy, ConfigError, Unparsable
-from pipeline.model import Document
+from pipeline.model import Document, Tombstone
 from pipeline.search import REBUILD, tantivy_fields
 from pipeline.search.tantivy import TantivyIndex
 
@@ -265,7 +265,7 @@ def test_a_kill_at_any_moment_loses_no_write_that_has_returned(folder, index):
         groups = {id_.partition("-")[0] for id_ in held} - {"a"}
         assert len(held) == 20 * len(groups) + 1  # each call is in as a whole or not at all
         index.put([document("after", version=kill + 1)])
-        index.delete(["after"])
+        index.delete([Tombstone("after", kill + 1)])
 
 
 FILL_THE_DISK = """

@@ -4,12 +4,11 @@ Two of the rules were corrected after their errors on these very articles had be
 those of development: floors against falling back, no estimate of what the rules do on other news.
 """
 
-import json
-import tarfile
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from corpora import lines
 
 from pipeline.topics import rulebook
 from pipeline.topics.tagger import Tagger
@@ -23,17 +22,6 @@ GOLD = {
     "ukraine-diplomatie": "ukraine-diplomatie",
     "climat": "climat-environnement",
 }
-
-
-def lines(folder):
-    """The records of a set, packed or not."""
-    for path in folder.glob("*.jsonl"):
-        yield from map(json.loads, path.read_text("utf-8").splitlines())
-    for path in folder.glob("*.tar.xz"):
-        with tarfile.open(path) as tar:
-            for member in tar:
-                if member.name.endswith(".jsonl"):
-                    yield from map(json.loads, tar.extractfile(member).read().decode().splitlines())
 
 
 @pytest.fixture(scope="module")

@@ -61,6 +61,50 @@ def topics(json: Json = False) -> None:
     show.console().print(table)
 
 
+def set_up_index(json: Json = False) -> None:
+    """Prepare the search engine, and make the index if there is none.
+
+    On a server, this needs a user who may manage index templates.
+    """
+    from pipeline.stages import index
+
+    with Runtime(from_environment()) as runtime:
+        runtime.index.setup()
+        index.ensure(runtime)
+        documents = runtime.index.count()
+    if json:
+        show.emit({"documents": documents})
+    else:
+        typer.echo(f"the index is ready, with {show.counted(documents, 'document', 'documents')}")
+
+
+def retry_index(json: Json = False) -> None:
+    """Offer again the documents that the search engine refused."""
+    from pipeline.stages import index
+
+    with Runtime(from_environment()) as runtime:
+        offered, refused = index.retry(runtime, "retry")
+    if json:
+        show.emit({"offered": offered, "refused": refused})
+    else:
+        typer.echo(f"{show.counted(offered, 'document', 'documents')} offered again, {refused} refused again")
+    raise typer.Exit(1 if refused else 0)
+
+
+def reconcile_index(json: Json = False) -> None:
+    """Compare the search index with the store, and write or delete what differs."""
+    from pipeline.stages import index
+
+    with Runtime(from_environment()) as runtime:
+        mended = index.reconcile(runtime, "reconcile")
+    if json:
+        show.emit(mended)
+    elif mended:
+        typer.echo(", ".join(f"{what}: {count}" for what, count in mended.items()) + "; mended")
+    else:
+        typer.echo("the index holds what the store holds")
+
+
 def rebuild_index(json: Json = False) -> None:
     """Make the search index anew from the store; searches and writes go on meanwhile."""
     from pipeline.stages import index
@@ -100,8 +144,9 @@ def _print_differences(found: dict[str, list[str]], oldest: float) -> None:
     for what, ids in found.items():
         age = f", the oldest for {timedelta(seconds=round(oldest))}" if ids and what == "waiting" else ""
         typer.echo(f"{what}: {len(ids)}{age}  {' '.join(ids[:10])}".rstrip())
-    only_waits = not any(ids for what, ids in found.items() if what != "waiting")
-    typer.echo("  → veille ingest" if only_waits else "  → veille index rebuild")
+    mends = {"waiting": "veille ingest", "refused": "veille index retry"}
+    commands = [mends.get(what, "veille index reconcile") for what, ids in found.items() if ids]
+    typer.echo(f"  → {' ; '.join(dict.fromkeys(commands))}")
 
 
 def status(

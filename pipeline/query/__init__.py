@@ -37,7 +37,9 @@ from pipeline.query.tree import (
     Value,
     Words,
     address,
+    addresses,
     names,
+    one_name,
     values,
 )
 
@@ -60,7 +62,9 @@ __all__ = [
     "Value",
     "Words",
     "address",
+    "addresses",
     "names",
+    "one_name",
     "parse",
     "values",
 ]

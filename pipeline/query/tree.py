@@ -4,7 +4,7 @@ Reads no text of a query and knows no engine.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import Enum, auto
@@ -177,6 +177,18 @@ def address(url: str) -> str:
     return re.sub(r"^(https?://)?(www\.)?", "", url.strip().casefold()).rstrip("/")
 
 
+def addresses(url: str) -> list[str]:
+    """What « url: » finds it by: the address, its site, and the sites that its site is part of."""
+    whole = address(url)
+    labels = re.split(r"[/?#:]", whole, maxsplit=1)[0].split(".")
+    return list(dict.fromkeys([whole, *(".".join(labels[i:]) for i in range(len(labels) - 1))]))
+
+
 def names(text: str) -> tuple[str, ...]:
     """The words of a name, in the form in which names are compared."""
     return tuple(token.exact for token in tokenize(text))
+
+
+def one_name(words: Iterable[str]) -> str:
+    """The words of a whole name as one, so that « Le Monde » is told from « Le Monde diplomatique »."""
+    return "-".join(words)

@@ -5,14 +5,15 @@ the store: it may be lost at any time and is then built again with `rebuild`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
-from pipeline.errors import NotFound
-from pipeline.model import Document
+from pipeline.errors import EngineTrouble, NotFound, Transient
+from pipeline.model import Document, Tombstone
+from pipeline.search.patience import Patience
 
 REBUILD: Final = "veille index rebuild"  # the command that every error about a damaged index names
 FACETS: Final = ("topic", "publisher", "family", "day", "language")
@@ -93,36 +94,62 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A document that the engine will never take, and why."""
+    """A document that the engine did not take, and why."""
 
     id: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What became of documents: those refused will never be taken as they are, those put off later; the rest
+    is done.
+    """
+
+    refused: tuple[Refusal, ...] = ()
+    later: tuple[Refusal, ...] = ()
 
 
 class Index(Protocol):
     """A search index with one document per id.
 
     Reading (`search`, `count`, `versions`) is free at any time, in any process and thread, and sees each
-    `put` and `delete` whole from the moment it has returned. The other methods write: callers see to it,
-    with a lock of their own, that only one of them runs at a time over all processes.
+    `put` and `delete` whole, once `refresh` has returned at the latest. The other methods write. Callers see
+    to it, with a lock of their own over all processes, that whoever begins, finishes or abandons a rebuild is
+    alone, and that only one writes at a time unless the engine is `concurrent`.
 
-    An index exists from its first finished rebuild on. Every method but the rebuild's own raises NotFound
-    where there is none, ConfigError where an older schema wrote it and Unparsable where it is damaged, each
-    with the hint `veille index rebuild`. Transient errors (Busy: somebody writes; disk full, engine away)
-    leave the index as it was or with the call done; repeating the call is harmless.
+    An index exists from its first finished rebuild on. Every method but `setup` and the rebuild's own raises
+    NotFound where there is none, ConfigError where another schema wrote it and Unparsable where it is
+    damaged, each with the hint `veille index rebuild`. Transient errors (Busy: somebody writes; disk full,
+    engine away) leave the call undone, done, or done in part; repeating it is harmless.
     """
 
-    def put(self, documents: Iterable[Document], *, generation: str = "") -> tuple[Refusal, ...]:
-        """Add the documents or replace those of the same id, durably, before it returns.
+    @property
+    def concurrent(self) -> bool:
+        """Whether several may put, delete and refresh at the same time, in any order."""
 
-        A document older than what the index holds is left out silently; of equal versions the last one stays.
-        Returns the documents that the engine will never take; all others are in. While a rebuild is under way
-        they go into both generations, or with `generation` only into that one (for the rebuild itself; raises
-        NotFound if that rebuild is over).
+    def setup(self) -> None:
+        """Prepare the engine for the first index, or for that of a newer version.
+
+        Repeating it is harmless.
         """
 
-    def delete(self, ids: Iterable[str]) -> None:
-        """Remove the documents, durably, before it returns. Unknown ids are no error."""
+    def put(self, documents: Iterable[Document], *, generation: str = "") -> Verdicts:
+        """Add the documents or replace those of the same id, durably, before it returns.
+
+        A document older than what the index holds or has removed is left out silently; of equal versions the
+        last one stays. While a rebuild is under way they go into both generations, or with `generation` only
+        into that one (for the rebuild itself; raises NotFound if that rebuild is over).
+        """
+
+    def delete(self, tombstones: Iterable[Tombstone]) -> Verdicts:
+        """Remove the documents, durably, before it returns, unless a newer one stands there.
+
+        Unknown ids are no error.
+        """
+
+    def refresh(self) -> None:
+        """Let readers see all that was written."""
 
     def search(
         self,
@@ -162,30 +189,67 @@ class Index(Protocol):
 
 
 def rebuild(
-    index: Index, batches: Iterator[Iterable[Document]], *, lock: Callable[[], AbstractContextManager[object]]
+    index: Index,
+    batches: Iterator[Iterable[Document]],
+    *,
+    alone: Callable[[], AbstractContextManager[object]],
+    writing: Callable[[], AbstractContextManager[object]],
+    patience: Patience | None = None,
 ) -> tuple[Refusal, ...]:
-    """Build `index` anew while others go on reading it and, between batches, writing it.
+    """Build `index` anew while others go on reading it and writing it; return what it refused.
 
-    Each batch must be read from the store when it is asked for, which happens under `lock`, the lock of all
-    writers: so a batch can neither miss a change nor bring back an article deleted in between.
+    `alone` is the lock under which nobody else writes, `writing` that of all who put and delete. Each batch
+    must be read from the store when it is asked for, which happens under `writing`. Where only one may hold
+    that, a batch can neither miss a change nor bring back an article deleted in between; where several may,
+    versions see to it.
     """
-    with lock():
+    patience = patience or Patience()
+    with alone():
         generation = index.begin_rebuild()
     refused: list[Refusal] = []
     try:
         more = True
         while more:
-            with lock():
+            with writing():
                 batch = next(batches, None)
                 more = batch is not None
-                refused += index.put(batch or (), generation=generation)
-        with lock():
+                refused += _put_whole(index, tuple(batch or ()), generation, patience)
+        with alone():
             index.finish_rebuild(generation)
     except BaseException:
-        with lock():
+        with suppress(Transient), alone():  # if the engine is away, the next rebuild ends this one
             index.abandon_rebuild(generation)
         raise
     return tuple(refused)
+
+
+def _put_whole(
+    index: Index, batch: tuple[Document, ...], generation: str, patience: Patience
+) -> tuple[Refusal, ...]:
+    """Put all of the batch, however often the engine puts a part of it off; return what it refused."""
+    refused: tuple[Refusal, ...] = ()
+    while batch:
+        try:
+            verdicts = index.put(batch, generation=generation)
+        except EngineTrouble as error:
+            patience.failed(error)
+            continue
+        refused += verdicts.refused
+        left = {refusal.id for refusal in verdicts.later}
+        if not left:
+            patience.worked()
+            break
+        patience.put_off(verdicts.later[0].reason, took_some=len(left) < len(batch))
+        batch = tuple(document for document in batch if document.id in left)
+    return refused
+
+
+def facet(name: str, counts: Iterable[tuple[str, int]]) -> Facet:
+    """The counts in the order that a facet has."""
+    ordered = sorted(counts)
+    if name != "day":
+        ordered.sort(key=lambda count: -count[1])
+    return Facet(name, tuple(ordered))
 
 
 def missing(where: object) -> NotFound:

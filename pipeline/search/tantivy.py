@@ -23,9 +23,20 @@ import tantivy
 
 from pipeline.disk import sync_names
 from pipeline.errors import Busy, ConfigError, NotFound, Transient, Unparsable
-from pipeline.model import Document
+from pipeline.model import Document, Tombstone
 from pipeline.query import parse
-from pipeline.search import REBUILD, UNFILTERED, Facet, Filters, Refusal, Result, Results, Sort, missing
+from pipeline.search import (
+    REBUILD,
+    UNFILTERED,
+    Filters,
+    Refusal,
+    Result,
+    Results,
+    Sort,
+    Verdicts,
+    facet,
+    missing,
+)
 from pipeline.search import tantivy_fields as fields
 from pipeline.search.highlight import Marker
 
@@ -36,13 +47,18 @@ _CURRENT, _REBUILDING, _SCHEMA = "CURRENT", "REBUILDING", "SCHEMA"
 
 
 class TantivyIndex:
-    """The index in `folder`. Keeps the promises of `pipeline.search.Index`."""
+    """The index in `folder`. Keeps the promises of `pipeline.search.Index`; one may write at a time."""
+
+    concurrent = False
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._held: _Held | None = None
 
-    def put(self, documents: Iterable[Document], *, generation: str = "") -> tuple[Refusal, ...]:
+    def setup(self) -> None:
+        """There is nothing to prepare."""
+
+    def put(self, documents: Iterable[Document], *, generation: str = "") -> Verdicts:
         newest: dict[str, Document] = {}
         for document in documents:
             if document.id not in newest or newest[document.id].version <= document.version:
@@ -59,14 +75,19 @@ class TantivyIndex:
                     if _held_version(searcher, schema, id_) <= version:
                         writer.delete_documents_by_term("id", id_)
                         writer.add_document(row)
-        return tuple(refused)
+        return Verdicts(tuple(refused))
 
-    def delete(self, ids: Iterable[str]) -> None:
-        gone = list(ids)
+    def delete(self, tombstones: Iterable[Tombstone]) -> Verdicts:
+        gone = list(tombstones)
         for name in self._targets("") if gone else ():
-            with self._writer(name) as (writer, _, _):
-                for id_ in gone:
-                    writer.delete_documents_by_term("id", id_)
+            with self._writer(name) as (writer, searcher, schema):
+                for tombstone in gone:
+                    if _held_version(searcher, schema, tombstone.id) <= tombstone.version:
+                        writer.delete_documents_by_term("id", tombstone.id)
+        return Verdicts()
+
+    def refresh(self) -> None:
+        """Readers look for themselves."""
 
     def search(
         self,
@@ -94,7 +115,7 @@ class TantivyIndex:
         return Results(
             total=page.count,  # type: ignore[attr-defined]  # left out of the library's stub
             results=tuple(_result(values, score if by_relevance else 0.0, marker) for score, values in found),
-            facets=tuple(_facet(name, counted[name]["buckets"]) for name in facets),
+            facets=tuple(facet(name, _counts(counted[name]["buckets"])) for name in facets),
             took=time.perf_counter() - started,
         )
 
@@ -251,11 +272,8 @@ def _result(values: dict[str, Any], score: float, marker: Marker) -> Result:
     )
 
 
-def _facet(name: str, buckets: Iterable[dict[str, Any]]) -> Facet:
-    counts = sorted((str(bucket["key"]), int(bucket["doc_count"])) for bucket in buckets)
-    if name != "day":
-        counts.sort(key=lambda count: -count[1])
-    return Facet(name, tuple(counts))
+def _counts(buckets: Iterable[dict[str, Any]]) -> Iterator[tuple[str, int]]:
+    return ((str(bucket["key"]), int(bucket["doc_count"])) for bucket in buckets)
 
 
 _FULL = re.compile(r"No space left|File too large|quota|writer was killed")

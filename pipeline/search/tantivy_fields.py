@@ -21,18 +21,11 @@ from pipeline import query as q
 from pipeline.model import Document
 from pipeline.reading.dates import PARIS, paris_day
 from pipeline.search import FACETS, Filters
+from pipeline.search.ranking import BOOSTS, NEARBY
 from pipeline.tokens import fold, words
 
 VERSION: Final = "1"  # to be raised with every change of the fields below or of what `tokens` yields
 
-# Mean average precision of 12 topical queries on 214 articles labelled by two readers: .684 without boosts,
-# .700 with these, .699 with title × 3, .694 with × 10. Finding 300 articles again by words of their lead
-# (mean reciprocal rank): .831, .807, .617, .274.
-BOOSTS: Final = {"title": 2.0, "lead": 1.5, "text": 1.0}
-# What two neighbours of a query add where they stand together, beside what each adds by itself. Mean average
-# precision of 43 queries of several words on those articles: .769 without, .780 with .5 and .7, .772 with 1,
-# .759 with 2.
-NEARBY: Final = 0.7
 MAX_ID: Final = 512  # bytes; as in Elasticsearch, so that a document fits both engines or neither
 _PARIS = ZoneInfo(PARIS)
 
@@ -111,7 +104,7 @@ def _names(document: Document) -> dict[str, Any]:
         "language": fold(document.language),
         "country": fold(document.country),
         "copy_of": fold(document.copy_of),
-        "url": _addresses(document.url),
+        "url": q.addresses(document.url),
     }
 
 
@@ -167,14 +160,7 @@ def _name(name: str) -> list[str]:
 
 
 def _whole(words: Iterable[str]) -> str:
-    return _WHOLE + "-".join(words)
-
-
-def _addresses(url: str) -> list[str]:
-    """The address, its site, and the sites that its site is part of."""
-    whole = q.address(url)
-    labels = re.split(r"[/?#:]", whole, maxsplit=1)[0].split(".")
-    return list(dict.fromkeys([whole, *(".".join(labels[i:]) for i in range(len(labels) - 1))]))
+    return _WHOLE + q.one_name(words)
 
 
 def _seconds(moment: datetime) -> int:

@@ -1,21 +1,28 @@
 """The last stage: the outbox is drained into the search index.
 
 Does not change articles. Documents are read at their current version after they were claimed, written,
-and struck from the outbox only if that version is still the current one: what was saved meanwhile stays.
+and struck from the outbox only after the engine's own answer for each, and only if that version is still the
+current one: what was saved meanwhile stays, and so does what the engine put off.
+
+Whoever writes holds the index's lock: alone, or with other writers where the engine is `concurrent`.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from pipeline import failpoints, search
-from pipeline.errors import NotFound
-from pipeline.model import Document
+from pipeline.errors import ConfigError, EngineTrouble, NotFound
+from pipeline.model import Document, Tombstone
 from pipeline.runtime import Runtime
-from pipeline.search import Refusal
-from pipeline.store import INDEX, REBUILD, articles, leases, outbox
+from pipeline.search import REBUILD, Refusal
+from pipeline.search.patience import Patience
+from pipeline.store import INDEX, articles, leases, outbox
+from pipeline.store import REBUILD as REBUILDING
 
 BATCH = 500  # documents a commit of the index
 HOLD_SECONDS = 5.0  # the longest that one writer keeps the others waiting
@@ -26,7 +33,15 @@ DIFFERENCES = ("refused", "waiting", "missing", "left over", "another version")
 
 Advance = Callable[[int], None]
 
+
 log = logging.getLogger(__name__)
+
+
+class _Batch(NamedTuple):
+    """What became of one batch: how many documents are done, and why the engine put others off."""
+
+    done: int
+    put_off: str
 
 
 class Difference(NamedTuple):
@@ -54,19 +69,67 @@ class Figures:
         return abs(self.held - self.stored) <= self.waiting + self.refused
 
 
-def drain(runtime: Runtime, run: str) -> int:
+def drain(runtime: Runtime, run: str, *, patience: Patience | None = None) -> int:
     """Write all dirty documents, for everybody, until none waits; return how many.
 
-    What another writer holds is waited for: it writes it, or it died and its lease ends.
-    Raises Busy if the index is not free within WAIT_SECONDS.
+    What another writer holds is waited for: it writes it, or it died and its lease ends. An engine that is in
+    trouble is waited for too, as long as `patience` lasts; then its error is raised, and the documents wait
+    for the next run. Raises Busy if the index is not free within WAIT_SECONDS.
     """
+    patience = patience or Patience()
     written = 0
     while _anything_free(runtime):
-        with runtime.store.session_lock(INDEX, wait_seconds=WAIT_SECONDS):
-            written += _write_for_a_while(runtime)
+        try:
+            with _writing(runtime):
+                batches = _write_for_a_while(runtime, patience)
+        except EngineTrouble as error:
+            patience.failed(error)
+            continue
+        written += sum(batch.done for batch in batches)
+        if batches and batches[-1].put_off:
+            patience.put_off(batches[-1].put_off, took_some=batches[-1].done > 0)
     if written:
+        with suppress(EngineTrouble):  # all is written, and seen a little later
+            runtime.index.refresh()
         log.info("indexed", extra={"run": run, "documents": written})
     return written
+
+
+def retry(runtime: Runtime, run: str) -> tuple[int, int]:
+    """Offer again what the engine refused; return how many those were, and how many are refused still.
+
+    It may be another engine by now, or a newer Veille.
+    """
+    with runtime.store.transaction("offer_again") as tx:
+        before = len(outbox.refused(tx))
+        outbox.offer_again(tx)
+    drain(runtime, run)
+    with runtime.store.transaction("still_refused") as tx:
+        return before, len(outbox.refused(tx))
+
+
+def reconcile(runtime: Runtime, run: str) -> dict[str, int]:
+    """Make the index equal to the store where they differ; return how much of each kind was mended.
+
+    What is missing or old is written again, what is left over is deleted. What the index holds at a version
+    that the store has not reached yet, because the store is an older one, needs a rebuild: ConfigError. What
+    waits is written, what was refused stays so.
+    """
+    found = _differing(runtime)
+    if ahead := [one for one in found if one.stored and one.held and one.held > one.stored]:
+        raise ConfigError(
+            f"the index holds {len(ahead)} documents at versions that the store has not reached", hint=REBUILD
+        )
+    with runtime.store.transaction("offer_missing") as tx:
+        lost = [int(one.id) for one in found if one.kind in ("missing", "another version")]
+        outbox.offer(tx, lost, now=runtime.now())
+    left_over = [Tombstone(one.id, one.held) for one in found if one.kind == "left over" and one.held]
+    with _writing(runtime):
+        runtime.index.delete(left_over)
+    drain(runtime, run)
+    runtime.index.refresh()
+    kinds = Counter(one.kind for one in found if one.kind not in ("refused", "waiting"))
+    return dict(sorted(kinds.items()))
 
 
 def rebuild(runtime: Runtime, *, advance: Advance = lambda _: None) -> int:
@@ -75,7 +138,7 @@ def rebuild(runtime: Runtime, *, advance: Advance = lambda _: None) -> int:
     `advance` hears how many documents each batch had, once it is written. Documents that the engine refused
     before are offered again. Raises Busy where another rebuild does not end within REBUILD_SECONDS.
     """
-    with runtime.store.session_lock(REBUILD, wait_seconds=REBUILD_SECONDS):
+    with runtime.store.session_lock(REBUILDING, wait_seconds=REBUILD_SECONDS):
         return _rebuild(runtime, advance)
 
 
@@ -83,7 +146,7 @@ def ensure(runtime: Runtime) -> None:
     """Make the index if there is none yet; of several processes that find none, one does."""
     if _exists(runtime):
         return
-    with runtime.store.session_lock(REBUILD, wait_seconds=REBUILD_SECONDS):
+    with runtime.store.session_lock(REBUILDING, wait_seconds=REBUILD_SECONDS):
         if not _exists(runtime):
             _rebuild(runtime, advance=lambda _: None)
 
@@ -116,7 +179,8 @@ def _rebuild(runtime: Runtime, advance: Advance) -> int:
     refused = search.rebuild(
         runtime.index,
         batches(),
-        lock=lambda: runtime.store.session_lock(INDEX, wait_seconds=WAIT_SECONDS),
+        alone=lambda: runtime.store.session_lock(INDEX, wait_seconds=WAIT_SECONDS),
+        writing=lambda: _writing(runtime),
     )
     with runtime.store.transaction("offer") as tx:
         outbox.offer_again(tx)
@@ -130,9 +194,7 @@ def differences(runtime: Runtime) -> dict[str, list[str]]:
 
     Compares every document. What others write meanwhile is none: whatever is found is looked at again.
     """
-    found = _compared(runtime)
-    if found:
-        found &= _compared(runtime)
+    found = _differing(runtime)
     return {
         kind: sorted(difference.id for difference in found if difference.kind == kind) for kind in DIFFERENCES
     }
@@ -143,6 +205,12 @@ def figures(runtime: Runtime) -> Figures:
     with runtime.store.transaction("figures") as tx:
         stored, dirty = articles.count(tx), outbox.size(tx)
     return Figures(runtime.index.count(), stored, dirty.waiting, dirty.age(runtime.now()), dirty.refused)
+
+
+def _differing(runtime: Runtime) -> set[Difference]:
+    """What differs at two looks."""
+    found = _compared(runtime)
+    return found & _compared(runtime) if found else found
 
 
 def _compared(runtime: Runtime) -> set[Difference]:
@@ -171,38 +239,53 @@ def _anything_free(runtime: Runtime) -> bool:
         left.rest()
 
 
-def _write_for_a_while(runtime: Runtime) -> int:
-    """Write batches, under the index's lock, until none is left or others have waited long enough."""
-    written, ends = 0, time.monotonic() + HOLD_SECONDS
-    while size := _write_batch(runtime):
-        written += size
+def _writing(runtime: Runtime) -> AbstractContextManager[None]:
+    """The lock of whoever writes documents."""
+    return runtime.store.session_lock(INDEX, wait_seconds=WAIT_SECONDS, shared=runtime.index.concurrent)
+
+
+def _write_for_a_while(runtime: Runtime, patience: Patience) -> list[_Batch]:
+    """Write batches, under the index's lock, until none is left, others have waited long enough, or the
+    engine puts documents off.
+    """
+    batches: list[_Batch] = []
+    ends = time.monotonic() + HOLD_SECONDS
+    while batch := _write_batch(runtime, limit=max(1, round(BATCH * patience.share))):
+        batches.append(batch)
+        if batch.put_off:
+            break
+        patience.worked()
         if time.monotonic() > ends:
             break
-    return written
+    return batches
 
 
-def _write_batch(runtime: Runtime) -> int:
-    """Write one batch, under the index's lock; return its size."""
+def _write_batch(runtime: Runtime, *, limit: int) -> _Batch | None:
+    """Write one batch, under the index's lock; None if nothing is free."""
     store = runtime.store
     with store.transaction("claim_documents") as tx:
         token = leases.new_token(tx)
-        ids = outbox.claim(tx, token=token, lease=store.lease_seconds, now=runtime.now(), limit=BATCH)
+        ids = outbox.claim(tx, token=token, lease=store.lease_seconds, now=runtime.now(), limit=limit)
     if not ids:
-        return 0
+        return None
     with runtime.keeper.keep(token):
         with store.transaction("read_documents") as tx:
             living, dead = articles.documents(tx, ids, runtime.catalogue)
-        refused = runtime.index.put(living)
-        runtime.index.delete([str(id_) for id_, _ in dead])
+        put, deleted = runtime.index.put(living), runtime.index.delete(dead)
         failpoints.reach("after_index_write")
-        _acknowledge(
-            runtime, dict(dead) | {int(document.id): document.version for document in living}, refused
-        )
-    return len(ids)
+        put_off = {refusal.id: refusal.reason for refusal in (*put.later, *deleted.later)}
+        _acknowledge(runtime, (*living, *dead), put_off, (*put.refused, *deleted.refused))
+    return _Batch(len(ids) - len(put_off), next(iter(put_off.values()), ""))
 
 
-def _acknowledge(runtime: Runtime, versions: dict[int, int], refused: Sequence[Refusal]) -> None:
-    """Strike what was written at these versions, and keep what the engine refused."""
+def _acknowledge(
+    runtime: Runtime,
+    written: Sequence[Document | Tombstone],
+    put_off: Collection[str],
+    refused: Sequence[Refusal],
+) -> None:
+    """Strike what was written at its version, and keep what the engine refused or put off."""
+    versions = {int(document.id): document.version for document in written if document.id not in put_off}
     reasons = {int(refusal.id): refusal.reason for refusal in refused}
     with runtime.store.transaction("acknowledge") as tx:
         outbox.quarantine(tx, {id_: (versions[id_], reason) for id_, reason in reasons.items()})

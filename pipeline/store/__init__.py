@@ -73,16 +73,20 @@ class Store:
         failpoints.reach(f"after_commit_{name}")
 
     @contextlib.contextmanager
-    def session_lock(self, lock: int, *, wait_seconds: float) -> "Iterator[None]":
-        """Hold an advisory lock on a connection of its own. Raises Busy if it is not free in time."""
+    def session_lock(self, lock: int, *, wait_seconds: float, shared: bool = False) -> "Iterator[None]":
+        """Hold an advisory lock on a connection of its own, alone, or with others who hold it `shared`.
+
+        Raises Busy if it is not free in time.
+        """
         import psycopg
         from psycopg import errors
 
         # Not from the pool, where the next to come would find it without transactions, or still locked.
         with _translated(), psycopg.connect(self._url, autocommit=True) as connection:
             connection.execute(f"set lock_timeout = {int(wait_seconds * 1000)}".encode())
+            function = "pg_advisory_lock_shared" if shared else "pg_advisory_lock"
             try:
-                connection.execute("select pg_advisory_lock(%s, %s)", (LOCK_SPACE, lock))
+                connection.execute(f"select {function}(%s, %s)".encode(), (LOCK_SPACE, lock))
             except errors.LockNotAvailable as error:
                 raise Busy(
                     f"another process has {HELD[lock]} for {wait_seconds:g} s",

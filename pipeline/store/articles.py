@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pipeline.catalogue import Catalogue
-from pipeline.model import Comparison, Document, Hit, Key, Outcome, Tag
+from pipeline.model import Comparison, Document, Hit, Key, Outcome, Tag, Tombstone
 from pipeline.store import ARTICLES, LOCK_SPACE, Transaction, dumped
 from pipeline.store.entries import EntryRow, RevisionRow, revision_of
 from pipeline.store.sql import load
@@ -245,14 +245,14 @@ def set_tags(tx: Transaction, found: Mapping[int, Sequence[Tag]]) -> set[int]:
 
 def documents(
     tx: Transaction, ids: Collection[int], catalogue: Catalogue
-) -> tuple[list[Document], list[tuple[int, int]]]:
-    """The documents of these articles at their current versions, and the tombstones (id, version)."""
+) -> tuple[list[Document], list[Tombstone]]:
+    """The documents of these articles at their current versions, and tombstones where there is none."""
     living, dead = [], []
     for row in tx.execute(SQL["documents"], {"articles": list(ids)}):
         if row["indexed"]:
             living.append(_document(row, catalogue))
         else:
-            dead.append((row["id"], row["version"]))
+            dead.append(Tombstone(str(row["id"]), row["version"], row["first_seen"]))
     return living, dead
 
 
@@ -305,6 +305,7 @@ def _document(row: dict[str, Any], catalogue: Catalogue) -> Document:
         topic_scores=tuple(row["topic_scores"]),
         copy_of=str(row["copy_of"] or ""),
         words=len(row["text"].split()),
+        extra=tuple((name, row[name]) for name in _EXTRA if row[name]),
     )
 
 
@@ -312,3 +313,4 @@ _SAME = (
     "version", "url", "title", "lead", "text", "publisher", "language", "first_seen", "published", "modified",
     "date_suspect", "section", "copies", "copied_share", "revision", "completeness", "image", "paywalled",
 )  # fmt: skip
+_EXTRA = ("date_source", "completeness_reason", "engine")

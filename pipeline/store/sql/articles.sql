@@ -55,9 +55,12 @@ order by article_id, array_position(array['full', 'teaser', 'summary', 'empty'],
 select * from article where id = %(article)s
 
 -- name: set_speakers
+-- When it was first seen never moves into another year: that chooses the index that holds its document.
 update article set entry_id = speaker.entry, publisher = entry.publisher, url = entry.canonical_url,
     published = speaker.published, indexed = speaker.indexed,
-    first_seen = least(first_seen, (select min(discovered_at) from entry where article_id = article.id))
+    first_seen = greatest(
+        least(first_seen, (select min(discovered_at) from entry where article_id = article.id)),
+        date_trunc('year', first_seen at time zone 'Europe/Paris') at time zone 'Europe/Paris')
 from unnest(%(articles)s::bigint[], %(entries)s::bigint[], %(published)s::timestamptz[], %(indexed)s::boolean[])
     as speaker (article, entry, published, indexed)
 join entry on entry.id = speaker.entry
@@ -203,6 +206,7 @@ select article_id, topic, score from before
 -- name: documents
 select a.id, a.version, a.indexed, e.canonical_url as url, r.title, r.lead, r.text, a.publisher, r.language, a.first_seen,
     a.published, r.modified, r.date_suspect, r.section, r.authors, r.image, r.paywalled, r.completeness,
+    r.date_source, r.completeness_reason, r.engine,
     a.copy_of, a.copied_share, e.revision,
     (select count(*) from article c where c.copy_of = a.id) as copies,
     coalesce((select array_agg(topic order by score desc, topic) from tag where article_id = a.id), '{}') as topics,
