@@ -158,7 +158,7 @@ def test_nobody_makes_an_index_by_writing(engine, index):
 
 def test_only_the_poison_is_refused_and_all_text_is_kept(index):
     """With the engine's reason. A keyword that is too long is kept; only it is not found."""
-    text = "gaz " + "mot " * 1_300_000  # more than a request may hold
+    text = "gaz " + "mot " * 1_300_000  # 5 MB, more than a request may hold
     poison = [
         document("x" * 513, title="gaz"),
         document("number", title="gaz", words=1 << 40),

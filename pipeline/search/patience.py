@@ -17,6 +17,7 @@ LEAST, MOST = 2.0, 3.0
 SOON: Final = 0.1  # to what the engine put off, where it took the rest
 GIVES_UP: Final = 600.0  # seconds of nothing but trouble; the next run goes on
 _SMALLEST: Final = 0.01  # of a full batch
+_GROWTH: Final = 1.25  # of what a slow engine is sent, a batch: faster, every second one would be too much
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class Patience:
         if self._since is not None:
             log.info("the search engine is back", extra={"after": round(time.monotonic() - self._since)})
         self._since, self._put_off = None, 0
-        self.share = min(1.0, self.share * 2)
+        self.share = min(1.0, self.share * _GROWTH)
 
     def failed(self, error: EngineTrouble) -> None:
         """A whole request failed: wait. Raises the error where it has gone on for too long."""

@@ -3,7 +3,6 @@
 Does not hold the documents: whoever writes them reads them at their current version first.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -61,11 +60,6 @@ def waiting(tx: Transaction) -> set[str]:
 def refused(tx: Transaction) -> dict[str, str]:
     """The documents that the engine will not take, by id, with its reason."""
     return {str(row["article_id"]): row["reason"] for row in tx.execute(SQL["refused"])}
-
-
-def offer(tx: Transaction, ids: Collection[int], *, now: datetime) -> None:
-    """Let these documents be written at the version that they have."""
-    tx.execute(SQL["offer"], {"ids": list(ids), "now": now})
 
 
 def offer_again(tx: Transaction) -> None:

@@ -4,6 +4,7 @@ Keeps no data.
 """
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -16,6 +17,8 @@ from searchserver.sharing import shared
 
 
 def main() -> None:
+    # Where a shell started this in the background, Ctrl-C and its like would be ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with shared(f"developer-{os.getpid()}") as address:
             host = urlsplit(address.url).netloc

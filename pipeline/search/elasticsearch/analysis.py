@@ -24,6 +24,7 @@ from pipeline.tokens import (
 )
 
 GAP: Final = "∅"  # in a query: a word that is left out, but whose place counts
+_KEPT: Final = "="  # ends a word that no rule of stemming may touch: one of two letters, or with digits
 
 _LETTER = r"\p{L}\p{Nl}\p{No}"  # what Python calls a letter, inside a class
 _MARK = r"\u00ad\u0300-\u036f"  # the soft hyphen and combining accents
@@ -52,14 +53,19 @@ def settings() -> dict[str, Any]:
             "cut": {"type": "truncate", "length": MAX_WORD},
             "fr_stop": {"type": "stop", "stopwords": sorted(STOP_WORDS)},
             "bare": {"type": "pattern_replace", "pattern": _bare(), "replacement": ""},
+            "fr_keep": _replacing(r"^(?!\p{L}{3,}+$).+", rf"\0{_KEPT}"),
             "fr_irregular": {"type": "stemmer_override", "rules": _irregular()},
-            **{name: _rule(*rule) for name, rule in zip(stems, STEM_RULES, strict=True)},
+            **{name: _replacing(*rule) for name, rule in zip(stems, STEM_RULES, strict=True)},
+            "fr_kept": _replacing(rf"{_KEPT}$", ""),
             "gaps": {"type": "stop", "stopwords": [GAP]},
         },
         "analyzer": {
             "fr": {
                 **words,
-                "filter": ["cut", "lowercase", "fr_stop", "bare", "asciifolding", "fr_irregular", *stems],
+                "filter": [
+                    *("cut", "lowercase", "fr_stop", "bare", "asciifolding"),
+                    *("fr_keep", "fr_irregular", *stems, "fr_kept"),
+                ],
             },
             "fr_exact": {**words, "filter": exact},
             "terms": {"type": "custom", "tokenizer": "whitespace", "filter": ["gaps"]},
@@ -83,16 +89,20 @@ def _letters() -> list[str]:
 
 def _elisions() -> str:
     """Articles and the like before an apostrophe, where a word begins; see `tokens`."""
-    always = "|".join(sorted(ELISIONS))
-    sometimes = "".join(sorted(ELISIONS_BEFORE_VOWEL))
     letters = map(chr, range(0xC0, 0x250))
     accented = "".join(letter for letter in letters if letter.isalpha() and fold(letter)[0] in VOWELS)
     plain = "".join(sorted(VOWELS))
     consonant = rf"[\p{{L}}&&[^{plain}{plain.upper()}{accented}]]"
-    start = rf"(?<![{_CHAR}])(?<![{_CHAR}][{APOSTROPHES}])"
-    first = rf"(?iu:{always})[{APOSTROPHES}]"
-    second = rf"(?i:[{sometimes}])[{APOSTROPHES}](?!{consonant})"
-    return rf"{start}(?:{first}|{second}){{1,{_ROUNDS}}}"
+    always = rf"(?:{'|'.join(map(_any_case, sorted(ELISIONS)))})[{APOSTROPHES}]"
+    sometimes = rf"[{''.join(f'{one}{one.upper()}' for one in sorted(ELISIONS_BEFORE_VOWEL))}][{APOSTROPHES}]"
+    # First what is rare and quickly seen: this is tried at every character of a text.
+    start = rf"(?={sometimes}|{always})(?<![{_CHAR}])(?<![{_CHAR}][{APOSTROPHES}])"
+    return rf"{start}(?:{always}|{sometimes}(?!{consonant})){{1,{_ROUNDS}}}"
+
+
+def _any_case(word: str) -> str:
+    """Not by a flag, which costs twice the time."""
+    return "".join(f"[{letter}{letter.upper()}]" for letter in word)
 
 
 def _words() -> str:
@@ -100,7 +110,7 @@ def _words() -> str:
     rounds = f"{{1,{_ROUNDS}}}"
     return "|".join(
         [
-            rf"(?<![{_LETTER}\p{{Nd}}.])(?:[{_LETTER}]\.){rounds}[{_LETTER}](?![{_LETTER}\p{{Nd}}])",
+            rf"(?=.\.)(?<![{_LETTER}\p{{Nd}}.])(?:[{_LETTER}]\.){rounds}[{_LETTER}](?![{_LETTER}\p{{Nd}}])",
             rf"\p{{Nd}}{{1,3}}(?:[{SPACES}]\p{{Nd}}{{3}}){rounds}(?!\p{{Nd}})",
             rf"\p{{Nd}}++(?:[.,]\p{{Nd}}++){rounds}[{_CHAR}]*",
             rf"(?<![{_MARK}])[{_MARK}]*+[{_LETTER}\p{{Nd}}][{_CHAR}]*(?:[{APOSTROPHES}][{_CHAR}]+){{0,{_ROUNDS}}}",
@@ -110,7 +120,7 @@ def _words() -> str:
 
 def _bare() -> str:
     """Apostrophes, marks, what groups digits, and the full stops of abbreviations."""
-    return rf"[{APOSTROPHES}{_MARK}{SPACES}]|(?<=\p{{L}})\.|(?<!^0)\.(?=\p{{Nd}}{{3}}(?:\.|$))"
+    return rf"[{APOSTROPHES}{_MARK}{SPACES}]|\.(?:(?<=\p{{L}}\.)|(?<!^0\.)(?=\p{{Nd}}{{3}}(?:\.|$)))"
 
 
 def _irregular() -> list[str]:
@@ -119,19 +129,13 @@ def _irregular() -> list[str]:
     return [f"{form} => {base}" for form, base in sorted(forms.items())]
 
 
-def _rule(pattern: str, replacement: str) -> dict[str, Any]:
-    """A rule of stemming for words of letters alone; one that may start anywhere keeps what is before it."""
-    words = r"^(?=\p{L}{3,}+$)"
-    if pattern.startswith("^"):
-        return _replacing(words + pattern[1:], replacement, shift=0)
-    return _replacing(f"{words}(.*){pattern}", rf"\0{replacement}", shift=1)
-
-
-def _replacing(pattern: str, replacement: str, *, shift: int) -> dict[str, Any]:
-    """Groups of Python as Java counts and writes them, after `shift` others."""
-    shifted = re.sub(r"\\(\d)", lambda found: rf"\{int(found[1]) + shift}", pattern)
-    written = re.sub(r"\\(\d)", lambda found: f"${int(found[1]) + shift}", replacement)
-    return {"type": "pattern_replace", "pattern": shifted, "replacement": written}
+def _replacing(pattern: str, replacement: str) -> dict[str, Any]:
+    """A pattern of Python with its replacement as Java writes it."""
+    return {
+        "type": "pattern_replace",
+        "pattern": pattern,
+        "replacement": re.sub(r"\\(\d)", r"$\1", replacement),
+    }
 
 
 def written(template: Path) -> str:

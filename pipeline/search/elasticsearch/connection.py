@@ -146,15 +146,18 @@ def of_problem(url: str, user: str, status: int, kind: str, reason: str) -> Veil
 
 
 def problem(body: object) -> tuple[str, str]:
-    """The kind of an error and its reason, as the server says them; empty where it is not the server's."""
+    """The kind of an error and its reason, as the server says them; empty where it is not the server's.
+
+    Without the text of the field that it may quote.
+    """
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict):
         return "", ""
     roots = error.get("root_cause") or [error]
     root = roots[0] if isinstance(roots[0], dict) else error
-    said = [root.get("reason"), *_causes(error)]
+    said = [str(reason).partition(" Preview of field")[0] for reason in (root.get("reason"), *_causes(error))]
     kind = root.get("type") or error.get("type") or ""
-    return str(kind), ": ".join(dict.fromkeys(str(reason) for reason in said if reason))
+    return str(kind), ": ".join(reason for reason in dict.fromkeys(said) if reason not in ("", "None"))
 
 
 def refused_template(url: str, reason: str) -> ConfigError:

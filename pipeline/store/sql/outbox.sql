@@ -48,8 +48,3 @@ select article_id, reason from outbox where due_at = 'infinity'
 -- name: offer_again
 update outbox set due_at = 'epoch' where article_id in (
     select article_id from outbox where due_at = 'infinity' order by article_id for update)
-
--- name: offer
-insert into outbox (article_id, version, queued_at)
-select id, version, %(now)s from article where id = any(%(ids)s) order by id
-on conflict (article_id) do nothing
