@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 PYTEST := $(BIN)/python -m pytest -n logical
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test check crash bench elasticsearch format lock clean
+.PHONY: help demo install test check crash trials bench elasticsearch format lock clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -41,6 +41,9 @@ check: install ## Lint, types and the quick tests (at most 90 s): before every c
 
 crash: install ## Kill the line at 200 random moments and every named point: nothing is lost or doubled.
 	@VEILLE_CRASHES=200 $(PYTEST) -m crash
+
+trials: install ## The long suites with their full counts (hours).
+	@VEILLE_TRIALS=1 VEILLE_CRASHES=200 $(BIN)/python -m pytest -m "crash or (elasticsearch and slow)"
 
 bench: install ## Measure speed, memory and disk as ratios, also against other projects; QUICK=1: less of all, ours alone.
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--pages 60 --rounds 1 --polls 5 --many 20000 --newcomers 250 --queries 50 --no-peers)

@@ -179,6 +179,20 @@ def test_a_query_with_the_most_parts_is_answered(library):
     assert "d057" in found(library, " OR ".join(["Ukraine", *(f"mot{i}" for i in range(1000))]))
 
 
+@pytest.mark.parametrize(
+    "pattern", ["(gaz OR -(paix {} ))", "(gaz -({} vin))", "(Ukraine OR (paix {}))", "({})"]
+)
+def test_a_query_may_be_as_deep_as_the_language_allows(library, pattern):
+    """Whatever is inside each other: alternatives, exclusions, words of one field."""
+    levels = q.MAX_DEPTH // pattern.count("(")
+    text = "Ukraine"
+    for _ in range(levels):
+        text = pattern.format(text)
+
+    for filters in (Filters(), Filters(languages=("fr",), since=date(2022, 1, 1))):
+        library.search(f'{text} publisher:"Le Courrier"', filters=filters)
+
+
 def test_a_prefix_finds_every_word_that_begins_so(index):
     """Engines like to stop after 50 words."""
     put(index, (document(str(i), text=f"le canton vaud{i:03}") for i in range(300)))

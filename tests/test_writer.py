@@ -1,5 +1,6 @@
 """The writer of a real search server on bad days: nothing lost, nothing doubled, the server left in peace."""
 
+import base64
 import contextlib
 import json
 import logging
@@ -19,7 +20,7 @@ from offspring import VEILLE
 from searchserver.server import Server
 from waiting import eventually
 
-from pipeline.errors import EngineTrouble
+from pipeline.errors import EngineTrouble, VeilleError
 from pipeline.runtime import Runtime
 from pipeline.search.elasticsearch.generations import TEMPLATE, Generations
 from pipeline.search.elasticsearch.index import ElasticsearchIndex
@@ -215,6 +216,27 @@ def test_a_run_without_a_server_ends_with_its_error_and_keeps_the_documents(open
 
     index.drain(runtime, "run")
     assert_whole(runtime, 10)
+
+
+def test_no_secret_is_logged(opened, runtime, engine, caplog):
+    """Not even where everything is logged, whether the server answers, refuses or is away."""
+    password = engine.address.password
+    coded = base64.b64encode(f"{engine.address.user}:{password}".encode()).decode()
+    shelves.fill(runtime, 5)
+    with caplog.at_level(logging.DEBUG):
+        index.drain(runtime, "run")
+        for changes in (
+            {"index_url": "http://127.0.0.1:9"},
+            {"index_user": "nobody"},
+            {"index_name": "veille-none"},
+        ):
+            with pytest.raises(VeilleError) as refused:
+                opened(**changes).index.count()
+            logging.getLogger("pipeline").error("as the command line does", exc_info=refused.value)
+            assert password not in str(refused.value)
+    assert "/_bulk" in caplog.text
+    assert password not in caplog.text
+    assert coded not in caplog.text
 
 
 # Refusals
