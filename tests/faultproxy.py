@@ -16,6 +16,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
+ELASTIC = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Elastic-Product: Elasticsearch"
 BUSY = {"error": {"type": "es_rejected_execution_exception", "reason": "rejected", "root_cause": []}}
 
 
@@ -42,7 +43,8 @@ class FaultProxy:
     """Passes on what comes, until `fault` names what is done to every request instead.
 
     429, 502, 503, stall, reset: it does not reach the server. truncated, cut, applied: it does, and the
-    answer is cut within its JSON or within its length, or never comes. items: a third of a batch is put off.
+    answer is cut within its JSON or within its length, or never comes. empty: a batch is answered with
+    nothing in it. items: a third of a batch is put off.
     mixed: each time another of these, or none.
     """
 
@@ -51,7 +53,7 @@ class FaultProxy:
     fault: str = ""
     seen: list[Seen] = field(default_factory=list)
 
-    FAULTS = ("429", "502", "503", "stall", "reset", "truncated", "cut", "applied", "items")
+    FAULTS = ("429", "502", "503", "stall", "reset", "truncated", "cut", "applied", "empty", "items")
 
     def __enter__(self) -> Self:
         self._chance = random.Random(5)
@@ -113,7 +115,7 @@ class FaultProxy:
         fault = self.fault
         if fault == "mixed":
             fault = self._chance.choice([*self.FAULTS, ""])
-        return "" if fault == "items" and "_bulk" not in path else fault
+        return "" if fault in {"items", "empty"} and "_bulk" not in path else fault
 
     async def _answer(self, asked: Exchange) -> tuple[bytes, bytes]:
         """What the server answers: head and body."""
@@ -186,6 +188,9 @@ class FaultProxy:
         await self._answer(asked)
         return await self._stall(asked)
 
+    async def _empty(self, asked: Exchange) -> bool:
+        return await self._reply(asked.writer, ELASTIC, b"{}")
+
     async def _items(self, asked: Exchange) -> bool:
         """Every third document, by chance, is put off; the others reach the server."""
         operations = _operations(asked.body)
@@ -197,9 +202,7 @@ class FaultProxy:
             else (b"", b'{"items": []}')
         )
         if not passed:
-            answered = (
-                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Elastic-Product: Elasticsearch"
-            )
+            answered = ELASTIC
         answers = iter(json.loads(content)["items"])
         items = [{"index": {"status": 429, **BUSY}} if off else next(answers) for off in put_off]
         return await self._reply(asked.writer, answered, json.dumps({"items": items}).encode())

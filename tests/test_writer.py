@@ -117,7 +117,7 @@ def test_faults_cost_time_and_nothing_else(fault, engine, opened, runtime):
         proxy.fault = fault
         with writing(*writers):
             time.sleep(FAULT_SECONDS)
-            healed = time.monotonic()
+            healed, left = time.monotonic(), waiting(runtime)
             proxy.fault = ""
         seen = list(proxy.seen)
 
@@ -125,8 +125,9 @@ def test_faults_cost_time_and_nothing_else(fault, engine, opened, runtime):
     failed = [one for one in seen if one.fault not in ("", "items") and one.at < healed]
     assert len(failed) <= WRITERS * (FAULT_SECONDS + 1)
     assert failed or fault == "items"
-    flowing = next(one.at for one in seen if "_bulk" in one.path and not one.fault and one.at > healed - 1)
-    assert flowing - healed <= 10
+    assert left > 0 or fault in {"items", "mixed"}  # these let some through, maybe all
+    flowing = [one.at for one in seen if "_bulk" in one.path and not one.fault and one.at > healed - 1]
+    assert not left or flowing[0] - healed <= 10
 
 
 @pytest.fixture
