@@ -385,7 +385,7 @@ def test_a_rebuild_under_searches_and_writes_is_seen_by_nobody(opened, runtime):
 )
 def test_a_writer_that_is_killed_is_followed_by_another(point, engine, runtime, tmp_path, database_url):
     """Wherever it dies, in the middle of a batch too."""
-    shelves.fill(runtime, 600, sentences=100)  # 2.5 KB each: a batch is more than a request may hold
+    shelves.fill(runtime, 600, sentences=200)  # 5 KB each: a batch is more than a request may hold
     environment = os.environ | {
         "VEILLE_HOME": str(tmp_path / "home"),
         "VEILLE_CONFIG": str(runtime.settings.config),
