@@ -235,7 +235,7 @@ def test_no_password(engine):
     assert hint == "set VEILLE_INDEX_USER and VEILLE_INDEX_PASSWORD"
 
 
-# What a server of version 8 answers to a client of version 9, as 8.19 said it.
+# What a server of version 8 answers to a client of version 9, written after its documentation: none was run.
 OF_8 = {
     "error": {
         "root_cause": [
