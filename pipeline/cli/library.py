@@ -75,7 +75,7 @@ def set_up_index(json: Json = False) -> None:
     if json:
         show.emit({"documents": documents})
     else:
-        typer.echo(f"the index is ready, with {show.counted(documents, 'document', 'documents')}")
+        typer.echo(f"the index is ready, with {counted(documents, 'document')}")
 
 
 def retry_index(json: Json = False) -> None:
@@ -87,7 +87,7 @@ def retry_index(json: Json = False) -> None:
     if json:
         show.emit({"offered": offered, "refused": refused})
     else:
-        typer.echo(f"{show.counted(offered, 'document', 'documents')} offered again, {refused} refused again")
+        typer.echo(f"{counted(offered, 'document')} offered again, {refused} refused again")
     raise typer.Exit(1 if refused else 0)
 
 
