@@ -56,18 +56,21 @@ def saved_again(runtime):
 
 
 def claimed(runtime, lease):
-    """A writer claimed all that waits, for so many seconds, and read it; it does no more by itself."""
+    """A writer claimed all that waits, for so many seconds, and read it; it does no more by itself.
+
+    Returns its token and the documents.
+    """
     with runtime.store.transaction("claim") as tx:
         token = leases.new_token(tx)
         ids = outbox.claim(tx, token=token, lease=lease, now=runtime.now(), limit=10)
         living, _ = articles.documents(tx, ids, runtime.catalogue)
-    return living
+    return token, living
 
 
 def test_what_a_dead_writer_held_is_written_by_the_next(runtime):
     """Its lease is waited for: a run that ended before would succeed without the documents."""
     ids = saved_again(runtime)
-    assert len(claimed(runtime, lease=1)) == len(ids) == 2
+    assert len(claimed(runtime, lease=1)[1]) == len(ids) == 2
 
     assert index.drain(runtime, "next") == 2
 
@@ -90,18 +93,18 @@ def test_an_import_that_was_killed_over_the_index_is_found_after_the_next_run(ru
     assert runtime.index.count() == 3
 
 
-def refused(runtime, documents):
+def refused(runtime, token, documents):
     with runtime.store.transaction("refuse") as tx:
-        outbox.quarantine(tx, {int(d.id): (d.version, "too long a word") for d in documents})
+        outbox.quarantine(tx, token, {int(d.id): (d.version, "too long a word") for d in documents})
 
 
 def test_a_document_that_was_corrected_while_it_was_refused_is_written(runtime):
     """The refusal is of the version that was read; the other document stays refused."""
     ids = saved_again(runtime)
-    read_before = claimed(runtime, lease=0)
+    token, read_before = claimed(runtime, lease=0)
     with runtime.store.transaction("correct") as tx:
         articles.touch(tx, ids[:1], now=runtime.now())
-    refused(runtime, read_before)
+    refused(runtime, token, read_before)
 
     assert index.drain(runtime, "next") == 1
     assert index.differences(runtime)["refused"] == [str(ids[1])]
@@ -143,7 +146,8 @@ def test_the_doctor_sees_lost_and_refused_documents(runtime):
 
     index.rebuild(runtime)
     saved_again(runtime)
-    refused(runtime, claimed(runtime, lease=0)[:1])
+    token, living = claimed(runtime, lease=0)
+    refused(runtime, token, living[:1])
     index.drain(runtime, "next")
     assert doctor(runtime) == ("failed", "2 documents, 1 refused", "veille index check")
 

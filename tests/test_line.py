@@ -11,7 +11,7 @@ from pipeline import steps
 from pipeline.archive import Pointer
 from pipeline.model import Outcome, Tombstone
 from pipeline.stages import index
-from pipeline.store import articles, outbox, runs
+from pipeline.store import articles, leases, outbox, runs
 from pipeline.store.runs import Run
 
 pytestmark = pytest.mark.slow
@@ -116,7 +116,9 @@ def test_a_document_that_the_engine_refused_is_named_and_offered_again(runtime, 
     id_ = next(iter(runtime.index.versions()))
     with runtime.store.transaction("refuse") as tx:
         articles.touch(tx, [int(id_)], now=runtime.now())
-        outbox.quarantine(tx, {int(id_): (dict(articles.versions(tx))[id_], "too long a word")})
+        token = leases.new_token(tx)
+        outbox.claim(tx, token=token, lease=0, now=runtime.now(), limit=1)
+        outbox.quarantine(tx, token, {int(id_): (dict(articles.versions(tx))[id_], "too long a word")})
     index.drain(runtime, "a run")
     assert index.differences(runtime)["refused"] == [id_]
 

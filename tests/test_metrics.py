@@ -10,7 +10,7 @@ from readings import GAZETTE, opened, prose, read, settle
 from pipeline import metrics, steps
 from pipeline.metrics import Feeds, Status
 from pipeline.model import Outcome, Stage
-from pipeline.store import articles, outbox, runs
+from pipeline.store import articles, leases, outbox, runs
 
 NOTHING = Status(Feeds(0, 0, 0, 0), {}, {}, 0.0, 0, 0, 0, 0.0, 0, {}, [])
 SAMPLE = re.compile(r'veille_(\w+)(?:\{(\w+)="((?:[^"\\\n]|\\[\\"n])*)"\})? (\S+)')
@@ -88,7 +88,9 @@ def test_what_the_index_refused_does_not_wait(open_runtime, tmp_path):
         articles.touch(tx, [1], now=runtime.now() - timedelta(hours=2))
     waiting = metrics.collect(runtime)
     with runtime.store.transaction("refuse") as tx:
-        outbox.quarantine(tx, {1: (dict(articles.versions(tx))["1"], "too long a word")})
+        token = leases.new_token(tx)
+        outbox.claim(tx, token=token, lease=0, now=runtime.now(), limit=1)
+        outbox.quarantine(tx, token, {1: (dict(articles.versions(tx))["1"], "too long a word")})
     kept = metrics.collect(runtime)
 
     assert (waiting.outbox, waiting.refused, round(waiting.outbox_age, -2)) == (1, 0, 7200)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -63,10 +63,10 @@ def an_article(store):
         return tx.execute(statement, [NOW]).fetchone()["id"]
 
 
-def claimed(store):
+def claimed(store, *, now=NOW, lease=60, limit=10):
     with store.transaction("claim") as tx:
         token = leases.new_token(tx)
-        return token, outbox.claim(tx, token=token, lease=60, now=NOW, limit=10)
+        return token, outbox.claim(tx, token=token, lease=lease, now=now, limit=limit)
 
 
 def touched(store, article):
@@ -79,16 +79,75 @@ def test_what_is_saved_while_it_is_written_stays_dirty(store):
     """The acknowledgement of an older version strikes nothing; that of the present one does."""
     article = an_article(store)
     written = touched(store, article)
-    assert claimed(store)[1] == [article]
+    token, ids = claimed(store)
+    assert ids == [article]
     present = touched(store, article)
 
     with store.transaction("acknowledge") as tx:
-        outbox.acknowledge(tx, {article: written})
+        outbox.acknowledge(tx, token, {article: written})
     assert count(store, "select count(*) from outbox") == 1
 
     with store.transaction("acknowledge") as tx:
-        outbox.acknowledge(tx, {article: present})
+        outbox.acknowledge(tx, token, {article: present})
     assert count(store, "select count(*) from outbox") == 0
+
+
+def test_what_somebody_else_has_claimed_since_is_not_struck(store):
+    """A writer that was paused beyond its lease says nothing about its documents any more."""
+    article = an_article(store)
+    version = touched(store, article)
+    late, _ = claimed(store, lease=0)
+    assert claimed(store)[1] == [article]
+
+    with store.transaction("acknowledge") as tx:
+        outbox.acknowledge(tx, late, {article: version})
+        outbox.quarantine(tx, late, {article: (version, "too long a word")})
+        outbox.put_off(tx, late, {article: (version, "busy")}, now=NOW)
+        outbox.pass_over(tx, late, {article: version}, now=NOW)
+
+    untouched = "select count(*) from outbox where due_at = 'epoch' and reason = '' and put_off = 0"
+    assert count(store, untouched) == 1
+
+
+def test_what_is_put_off_waits_longer_each_time(store):
+    """From a second to an hour; saved again, it is due at once."""
+    article = an_article(store)
+    version = touched(store, article)
+    now, waits = NOW, []
+    for _ in range(14):
+        token, ids = claimed(store, now=now, lease=0)
+        assert ids == [article]
+        with store.transaction("put_off") as tx:
+            outbox.put_off(tx, token, {article: (version, "busy")}, now=now)
+            due = tx.execute("select due_at from outbox").fetchone()["due_at"]
+            assert outbox.pending(tx, now=now, within=(due - now).total_seconds() - 0.5).held == 0
+            assert outbox.pending(tx, now=now, within=(due - now).total_seconds() + 0.5).held == 1
+        assert claimed(store, now=now, lease=0)[1] == []
+        waits.append((due - now).total_seconds())
+        now = due
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600, 3600]
+    with store.transaction("look") as tx:
+        assert outbox.waiting(tx) == {str(article): "busy"}
+
+    touched(store, article)
+    token, ids = claimed(store, lease=0)
+    assert ids == [article]
+    with store.transaction("look") as tx:
+        outbox.put_off(tx, token, {article: (version + 1, "busy")}, now=NOW)
+        assert tx.execute("select due_at from outbox").fetchone()["due_at"] == NOW + timedelta(seconds=1)
+
+
+def test_what_was_sent_in_vain_comes_after_the_rest(store):
+    """In whatever order it was saved."""
+    first, second, third = (an_article(store) for _ in range(3))
+    versions = {article: touched(store, article) for article in (first, second, third)}
+    token, ids = claimed(store, lease=0, limit=1)
+    assert ids == [first]
+    with store.transaction("pass_over") as tx:
+        outbox.pass_over(tx, token, {first: versions[first]}, now=NOW)
+
+    order = [claimed(store, limit=1)[1] for _ in range(3)]
+    assert order == [[second], [third], [first]]
 
 
 def test_a_lease_is_renewed_while_its_owner_works_and_given_back_after(store):

@@ -1,5 +1,6 @@
 """The writer of a real search server on bad days: nothing lost, nothing doubled, the server left in peace."""
 
+import asyncio
 import base64
 import contextlib
 import json
@@ -10,6 +11,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,8 +22,10 @@ from offspring import VEILLE
 from searchserver.server import Server
 from waiting import eventually
 
-from pipeline.errors import EngineTrouble, VeilleError
+from pipeline import search
+from pipeline.errors import EngineTrouble, NotFound, VeilleError
 from pipeline.runtime import Runtime
+from pipeline.search import Refusal, Verdicts
 from pipeline.search.elasticsearch.generations import TEMPLATE, Generations
 from pipeline.search.elasticsearch.index import ElasticsearchIndex
 from pipeline.search.patience import LEAST, MOST, Patience
@@ -182,30 +186,51 @@ def test_a_full_disk_is_waited_for(engine, runtime, caplog):
 
 
 def test_patience_ends():
-    """Waits lie apart at random; what lasts too long is raised; what is too slow is asked for less."""
+    """Waits lie apart at random; what lasts too long is raised; what was taken ends the trouble."""
     slept = []
     patience = Patience(sleep=slept.append)
+    away = Verdicts(untold=("a",), trouble=EngineTrouble("away"))
     for _ in range(20):
-        patience.failed(EngineTrouble("away", slow=True))
+        patience.heard(away, took_some=False)
     assert all(LEAST <= seconds <= MOST for seconds in slept)
     assert len(set(slept)) == 20
-    assert patience.share == 0.01
-    for _ in range(25):
-        patience.worked()
-    assert patience.share == 1
 
     slept.clear()
-    patience.put_off("busy", took_some=True)
+    busy = Verdicts(later=(Refusal("a", "busy"),))
+    patience.heard(busy, took_some=True)
     assert slept[0] < 1
     for _ in range(10):
-        patience.put_off("busy", took_some=False)
+        patience.heard(busy, took_some=False)
     assert LEAST / 2 < slept[-1] <= MOST
+
+    slept.clear()
+    patience.heard(Verdicts(), took_some=True)
+    assert slept == []
 
     impatient = Patience(gives_up=-1, sleep=slept.append)
     with pytest.raises(EngineTrouble, match="away"):
-        impatient.failed(EngineTrouble("away"))
+        impatient.heard(away, took_some=False)
     with pytest.raises(EngineTrouble, match="busy"):
-        Patience(gives_up=-1, sleep=slept.append).put_off("busy", took_some=False)
+        Patience(gives_up=-1, sleep=slept.append).heard(busy, took_some=False)
+
+
+def test_patience_insists():
+    """Until it is done, or for too long; other errors are none of its business."""
+    slept, left = [], [EngineTrouble("away"), EngineTrouble("away")]
+
+    def act():
+        if left:
+            raise left.pop()
+        return "done"
+
+    assert Patience(sleep=slept.append).insist(act) == "done"
+    assert len(slept) == 2
+    left = [EngineTrouble("away")]
+    with pytest.raises(EngineTrouble):
+        Patience(gives_up=-1, sleep=slept.append).insist(act)
+    left = [NotFound("gone")]
+    with pytest.raises(NotFound):
+        Patience(sleep=slept.append).insist(act)
 
 
 def test_a_run_without_a_server_ends_with_its_error_and_keeps_the_documents(opened, runtime):
@@ -238,6 +263,65 @@ def test_no_secret_is_logged(opened, runtime, engine, caplog):
     assert "/_bulk" in caplog.text
     assert password not in caplog.text
     assert coded not in caplog.text
+
+
+@dataclass
+class SlowProxy(FaultProxy):
+    """One that takes half a megabyte a second, and does not answer a batch with a certain word in it."""
+
+    poison: bytes = b"never in a text"
+    delay: float = 2e-6  # seconds a byte
+
+    async def _pass(self, asked):
+        if self.poison in asked.body:
+            return await self._stall(asked)
+        await asyncio.sleep(len(asked.body) * self.delay)
+        return await super()._pass(asked)
+
+
+def rewritten(runtime, text):
+    """The id of the article that has this text now: the first one that will be written."""
+    with runtime.store.transaction("rewrite") as tx:
+        [first] = articles.all_ids(tx, after=0, limit=1)
+        tx.execute(
+            "update revision set text = %s where entry_id = (select entry_id from article where id = %s)",
+            [text, first],
+        )
+    return str(first)
+
+
+def test_a_huge_document_gets_the_time_that_it_needs(engine, opened, runtime):
+    """5 MB at half a megabyte a second are more than the usual time; none has to be sent twice."""
+    shelves.fill(runtime, 50)
+    rewritten(runtime, "mot " * 1_300_000)
+    with SlowProxy(engine.address.url) as proxy:
+        assert index.drain(opened(index_url=proxy.url), "run") == 50
+        assert len([one for one in proxy.seen if "_bulk" in one.path]) == 2
+    assert_whole(runtime, 50)
+
+
+def test_a_document_that_never_gets_through_stands_in_nobodys_way(engine, opened, runtime, monkeypatch):
+    """Not in that of a rebuild either. It is named with the reason, and written once it can be."""
+    monkeypatch.setattr(index, "SOON_SECONDS", 3.0)
+    shelves.fill(runtime, 600)
+    poison = rewritten(runtime, "poison " * 10)
+    with SlowProxy(engine.address.url, delay=0, poison=b"poison poison") as proxy:
+        slow = opened()
+        slow.index = engine.open(url=proxy.url, write_seconds=1.0)
+        assert index.drain(slow, "run", patience=Patience(sleep=lambda _: None)) == 599
+        found = index.differences(runtime)
+        assert found["waiting"] == [poison]
+        with runtime.store.transaction("look") as tx:
+            assert "did not answer in time" in outbox.waiting(tx)[poison]
+
+        with pytest.raises(EngineTrouble, match="did not answer in time"):
+            index.retry(slow, "alone")
+        monkeypatch.setattr(search, "Patience", lambda: Patience(sleep=lambda _: None))
+        assert index.rebuild(slow) == 599
+        assert index.differences(runtime)["waiting"] == [poison]
+        slow.index.close()
+    index.retry(runtime, "retry")
+    assert_whole(runtime, 600)
 
 
 # Refusals

@@ -4,19 +4,24 @@ Does not choose an engine (`runtime` does) and does not know how any engine work
 the store: it may be lost at any time and is then built again with `rebuild`.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from pipeline.errors import EngineTrouble, NotFound, Transient
 from pipeline.model import Document, Tombstone
 from pipeline.search.patience import Patience
 
 REBUILD: Final = "veille index rebuild"  # the command that every error about a damaged index names
+_TRIES: Final = 6  # of one document that the engine puts off, in a rebuild
+_LEFT_OUT: Final = 100  # documents that a rebuild may leave to the outbox; with more of them it has failed
 FACETS: Final = ("topic", "publisher", "family", "day", "language")
+
+_Done = TypeVar("_Done")
 
 
 class Sort(StrEnum):
@@ -102,12 +107,22 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """What became of documents: those refused will never be taken as they are, those put off later; the rest
-    is done.
+    """What became of documents. Those of which nothing is said here are done.
+
+    `refused` will never be taken as they are, `later` were put off: each by an answer that names it, or alone
+    in a request that failed. Nothing is held against the `untold`: they were in a request that failed with
+    others in it, or not sent after that, or the engine was too busy. `trouble` is how a request failed.
     """
 
     refused: tuple[Refusal, ...] = ()
     later: tuple[Refusal, ...] = ()
+    untold: tuple[str, ...] = ()
+    trouble: EngineTrouble | None = None
+
+    @property
+    def undone(self) -> set[str]:
+        """The ids that have to be offered again."""
+        return {refusal.id for refusal in self.later} | set(self.untold)
 
 
 class Index(Protocol):
@@ -121,7 +136,8 @@ class Index(Protocol):
     An index exists from its first finished rebuild on. Every method but `setup` and the rebuild's own raises
     NotFound where there is none, ConfigError where another schema wrote it and Unparsable where it is
     damaged, each with the hint `veille index rebuild`. Transient errors (Busy: somebody writes; disk full,
-    engine away) leave the call undone, done, or done in part; repeating it is harmless.
+    engine away) leave the call undone, done, or done in part; repeating it is harmless. Only `put` and
+    `delete` do not raise EngineTrouble: their verdicts hold it, with what was done before.
     """
 
     @property
@@ -196,7 +212,7 @@ def rebuild(
     writing: Callable[[], AbstractContextManager[object]],
     patience: Patience | None = None,
 ) -> tuple[Refusal, ...]:
-    """Build `index` anew while others go on reading it and writing it; return what it refused.
+    """Build `index` anew while others go on reading it and writing it; return what it did not take.
 
     `alone` is the lock under which nobody else writes, `writing` that of all who put and delete. Each batch
     must be read from the store when it is asked for, which happens under `writing`. Where only one may hold
@@ -204,44 +220,59 @@ def rebuild(
     versions see to it.
     """
     patience = patience or Patience()
-    with alone():
-        generation = index.begin_rebuild()
-    refused: list[Refusal] = []
+    generation = patience.insist(lambda: _under(alone, index.begin_rebuild))
     try:
-        more = True
-        while more:
-            with writing():
-                batch = next(batches, None)
-                more = batch is not None
-                refused += _put_whole(index, tuple(batch or ()), generation, patience)
-        with alone():
-            index.finish_rebuild(generation)
+        left_out = _filled(index, batches, generation, writing, patience)
+        patience.insist(lambda: _under(alone, lambda: index.finish_rebuild(generation)))
     except BaseException:
-        with suppress(Transient), alone():  # if the engine is away, the next rebuild ends this one
+        with suppress(Transient), alone():  # if the engine is away, the next writer ends this one
             index.abandon_rebuild(generation)
         raise
-    return tuple(refused)
+    return left_out
 
 
-def _put_whole(
-    index: Index, batch: tuple[Document, ...], generation: str, patience: Patience
+def _under(lock: Callable[[], AbstractContextManager[object]], action: Callable[[], _Done]) -> _Done:
+    with lock():
+        return action()
+
+
+def _filled(
+    index: Index,
+    batches: Iterator[Iterable[Document]],
+    generation: str,
+    writing: Callable[[], AbstractContextManager[object]],
+    patience: Patience,
 ) -> tuple[Refusal, ...]:
-    """Put all of the batch, however often the engine puts a part of it off; return what it refused."""
-    refused: tuple[Refusal, ...] = ()
-    while batch:
-        try:
-            verdicts = index.put(batch, generation=generation)
-        except EngineTrouble as error:
-            patience.failed(error)
-            continue
+    """Put all batches into the generation; return what it did not take."""
+    refused: list[Refusal] = []
+    given_up: list[Refusal] = []
+    more = True
+    while more:
+        with writing():
+            batch = next(batches, None)
+            more = batch is not None
+            verdicts = _put_whole(index, tuple(batch or ()), generation, patience)
         refused += verdicts.refused
-        left = {refusal.id for refusal in verdicts.later}
-        if not left:
-            patience.worked()
-            break
-        patience.put_off(verdicts.later[0].reason, took_some=len(left) < len(batch))
-        batch = tuple(document for document in batch if document.id in left)
-    return refused
+        given_up += verdicts.later
+        if len(given_up) > _LEFT_OUT:
+            raise EngineTrouble(f"more than {_LEFT_OUT} documents are not taken: {given_up[0].reason}")
+    return (*refused, *given_up)
+
+
+def _put_whole(index: Index, batch: tuple[Document, ...], generation: str, patience: Patience) -> Verdicts:
+    """Put all of the batch; what the engine puts off again and again is left."""
+    refused: list[Refusal] = []
+    given_up: dict[str, Refusal] = {}
+    put_off: Counter[str] = Counter()
+    while batch:
+        verdicts = index.put(batch, generation=generation)
+        refused += verdicts.refused
+        put_off.update(refusal.id for refusal in verdicts.later)
+        given_up |= {refusal.id: refusal for refusal in verdicts.later if put_off[refusal.id] == _TRIES}
+        patience.heard(verdicts, took_some=len(verdicts.undone) < len(batch))
+        left = [one for one in batch if one.id in verdicts.undone and one.id not in given_up]
+        batch = tuple(sorted(left, key=lambda one: put_off[one.id]))  # what is put off is in nobody's way
+    return Verdicts(tuple(refused), tuple(given_up.values()))
 
 
 def facet(name: str, counts: Iterable[tuple[str, int]]) -> Facet:

@@ -7,17 +7,20 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pipeline.errors import EngineTrouble
+
+if TYPE_CHECKING:
+    from pipeline.search import Verdicts
 
 # Seconds between two requests of one writer that fail as a whole. Each looks for the indices first, so these
 # are at most two requests in two seconds.
 LEAST, MOST = 2.0, 3.0
 SOON: Final = 0.1  # to what the engine put off, where it took the rest
 GIVES_UP: Final = 600.0  # seconds of nothing but trouble; the next run goes on
-_SMALLEST: Final = 0.01  # of a full batch
-_GROWTH: Final = 1.25  # of what a slow engine is sent, a batch: faster, every second one would be too much
+
+_Done = TypeVar("_Done")
 
 log = logging.getLogger(__name__)
 
@@ -29,31 +32,48 @@ class Patience:
         self._gives_up = gives_up
         self._sleep = sleep
         self._since: float | None = None  # the first failure of those in a row
-        self._put_off = 0  # batches in a row of which nothing was taken
-        self.share = 1.0  # of a full batch, to be sent next: one that takes too long is halved
+        self._put_off = 0  # answers in a row by which nothing was taken
 
     def worked(self) -> None:
         """The engine took something."""
         if self._since is not None:
             log.info("the search engine is back", extra={"after": round(time.monotonic() - self._since)})
         self._since, self._put_off = None, 0
-        self.share = min(1.0, self.share * _GROWTH)
+
+    def heard(self, verdicts: "Verdicts", *, took_some: bool) -> None:
+        """Wait as these verdicts ask for it, if they do.
+
+        Raises EngineTrouble where the engine has taken nothing for too long.
+        """
+        if took_some:
+            self.worked()
+        if verdicts.trouble:
+            self.failed(verdicts.trouble)
+        elif verdicts.later:
+            self._was_put_off(verdicts.later[0].reason, took_some=took_some)
 
     def failed(self, error: EngineTrouble) -> None:
         """A whole request failed: wait. Raises the error where it has gone on for too long."""
         self._bear(error)
-        if error.slow:
-            self.share = max(self.share / 2, _SMALLEST)
         self._sleep(random.uniform(LEAST, MOST))  # noqa: S311  no secret
 
-    def put_off(self, reason: str, *, took_some: bool) -> None:
-        """The engine took nothing, or not all, of a batch for now: wait a little, then ever longer.
+    def insist(self, action: Callable[[], _Done]) -> _Done:
+        """Do what may be repeated until the engine is in no trouble; return what it returns.
 
-        Raises EngineTrouble where it has taken nothing for too long.
+        Raises EngineTrouble where that takes too long.
         """
-        if took_some:
-            self.worked()
-        else:
+        while True:
+            try:
+                done = action()
+            except EngineTrouble as error:
+                self.failed(error)
+            else:
+                self.worked()
+                return done
+
+    def _was_put_off(self, reason: str, *, took_some: bool) -> None:
+        """Wait a little where the rest was taken, else ever longer."""
+        if not took_some:
             self._bear(EngineTrouble(reason))
             self._put_off += 1
         most = min(MOST, SOON * 2 ** (self._put_off + 1))

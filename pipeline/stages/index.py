@@ -1,8 +1,9 @@
 """The last stage: the outbox is drained into the search index.
 
 Does not change articles. Documents are read at their current version after they were claimed, written,
-and struck from the outbox only after the engine's own answer for each, and only if that version is still the
-current one: what was saved meanwhile stays, and so does what the engine put off.
+and struck from the outbox only after the engine's own answer for each, only if that version is still the
+current one, and only under the lease: what was saved meanwhile stays, and so does what the engine put off,
+which waits longer each time and stands in nobody's way.
 
 Whoever writes holds the index's lock: alone, or with other writers where the engine is `concurrent`.
 """
@@ -10,16 +11,16 @@ Whoever writes holds the index's lock: alone, or with other writers where the en
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from pipeline import failpoints, search
 from pipeline.errors import ConfigError, EngineTrouble, NotFound
 from pipeline.model import Document, Tombstone
 from pipeline.runtime import Runtime
-from pipeline.search import REBUILD, Refusal
+from pipeline.search import REBUILD, Index, Verdicts
 from pipeline.search.patience import Patience
 from pipeline.store import INDEX, articles, leases, outbox
 from pipeline.store import REBUILD as REBUILDING
@@ -27,6 +28,7 @@ from pipeline.store import REBUILD as REBUILDING
 BATCH = 500  # documents a commit of the index
 HOLD_SECONDS = 5.0  # the longest that one writer keeps the others waiting
 WAIT_SECONDS = 30.0
+SOON_SECONDS = 30.0  # a document that the engine has put off for longer is left to a later run
 REBUILD_SECONDS = 6 * 3600.0  # 1 million documents take about an hour of one core
 
 DIFFERENCES = ("refused", "waiting", "missing", "left over", "another version")
@@ -38,10 +40,15 @@ log = logging.getLogger(__name__)
 
 
 class _Batch(NamedTuple):
-    """What became of one batch: how many documents are done, and why the engine put others off."""
+    """How many documents of a batch are done, refused ones aside, and what the engine said of the others."""
 
     done: int
-    put_off: str
+    verdicts: Verdicts
+
+    @property
+    def took_some(self) -> bool:
+        """Whether the engine took anything, or looked at it and refused it."""
+        return bool(self.done or self.verdicts.refused)
 
 
 class Difference(NamedTuple):
@@ -74,22 +81,22 @@ def drain(runtime: Runtime, run: str, *, patience: Patience | None = None) -> in
 
     What another writer holds is waited for: it writes it, or it died and its lease ends. An engine that is in
     trouble is waited for too, as long as `patience` lasts; then its error is raised, and the documents wait
-    for the next run. Raises Busy if the index is not free within WAIT_SECONDS.
+    for the next run. A document that the engine puts off again and again is left to a later run; where there
+    was nothing else, that is EngineTrouble. Raises Busy if the index is not free within WAIT_SECONDS.
     """
     patience = patience or Patience()
-    written = 0
+    written, put_off = 0, ""
     while _anything_free(runtime):
-        try:
-            with _writing(runtime):
-                batches = _write_for_a_while(runtime, patience)
-        except EngineTrouble as error:
-            patience.failed(error)
-            continue
+        with _writing(runtime):
+            batches = _write_for_a_while(runtime)
         written += sum(batch.done for batch in batches)
-        if batches and batches[-1].put_off:
-            patience.put_off(batches[-1].put_off, took_some=batches[-1].done > 0)
+        for batch in batches:  # only the last one may have to be waited for
+            patience.heard(batch.verdicts, took_some=batch.took_some)
+            put_off = next((refusal.reason for refusal in batch.verdicts.later), put_off)
+    if put_off and not written:
+        raise EngineTrouble(put_off, hint="veille index check")
     if written:
-        with suppress(EngineTrouble):  # all is written, and seen a little later
+        with suppress(EngineTrouble, NotFound):  # seen a little later; NotFound: a first rebuild is under way
             runtime.index.refresh()
         log.info("indexed", extra={"run": run, "documents": written})
     return written
@@ -226,15 +233,19 @@ def _compared(runtime: Runtime) -> set[Difference]:
             if here != version and id_ not in waiting and id_ not in refused:
                 kind = "missing" if here is None else "another version"
                 found.add(Difference(kind, id_, version, here))
-    found |= {Difference("left over", id_, None, held[id_]) for id_ in held.keys() - waiting - refused.keys()}
+    found |= {
+        Difference("left over", id_, None, held[id_]) for id_ in held.keys() - waiting.keys() - refused.keys()
+    }
     return found
 
 
 def _anything_free(runtime: Runtime) -> bool:
-    """Whether documents are free to be written, once those that others hold are free or done."""
+    """Whether documents are free to be written, once those that others hold, or that are due soon, are free
+    or done.
+    """
     while True:
         with runtime.store.transaction("pending") as tx:
-            left = outbox.pending(tx, now=runtime.now())
+            left = outbox.pending(tx, now=runtime.now(), within=SOON_SECONDS)
         if left.free or not left.held:
             return left.free > 0
         left.rest()
@@ -245,49 +256,65 @@ def _writing(runtime: Runtime) -> AbstractContextManager[None]:
     return runtime.store.session_lock(INDEX, wait_seconds=WAIT_SECONDS, shared=runtime.index.concurrent)
 
 
-def _write_for_a_while(runtime: Runtime, patience: Patience) -> list[_Batch]:
+def _write_for_a_while(runtime: Runtime) -> list[_Batch]:
     """Write batches, under the index's lock, until none is left, others have waited long enough, or the
     engine puts documents off.
     """
     batches: list[_Batch] = []
     ends = time.monotonic() + HOLD_SECONDS
-    while batch := _write_batch(runtime, limit=max(1, round(BATCH * patience.share))):
+    while batch := _write_batch(runtime):
         batches.append(batch)
-        if batch.put_off:
-            break
-        patience.worked()
-        if time.monotonic() > ends:
+        if batch.verdicts.undone or time.monotonic() > ends:
             break
     return batches
 
 
-def _write_batch(runtime: Runtime, *, limit: int) -> _Batch | None:
+def _write_batch(runtime: Runtime) -> _Batch | None:
     """Write one batch, under the index's lock; None if nothing is free."""
     store = runtime.store
     with store.transaction("claim_documents") as tx:
         token = leases.new_token(tx)
-        ids = outbox.claim(tx, token=token, lease=store.lease_seconds, now=runtime.now(), limit=limit)
+        ids = outbox.claim(tx, token=token, lease=store.lease_seconds, now=runtime.now(), limit=BATCH)
     if not ids:
         return None
     with runtime.keeper.keep(token):
         with store.transaction("read_documents") as tx:
             living, dead = articles.documents(tx, ids, runtime.catalogue)
-        put, deleted = runtime.index.put(living), runtime.index.delete(dead)
+        verdicts = _sent(runtime.index, living, dead)
         failpoints.reach("after_index_write")
-        put_off = {refusal.id: refusal.reason for refusal in (*put.later, *deleted.later)}
-        _acknowledge(runtime, (*living, *dead), put_off, (*put.refused, *deleted.refused))
-    return _Batch(len(ids) - len(put_off), next(iter(put_off.values()), ""))
+        _acknowledge(runtime, token, (*living, *dead), verdicts)
+    return _Batch(len(ids) - len(verdicts.undone) - len(verdicts.refused), verdicts)
+
+
+def _sent(index: Index, living: Sequence[Document], dead: Sequence[Tombstone]) -> Verdicts:
+    """What the engine says of both; after a request that failed, no other follows."""
+    put = index.put(living)
+    if put.trouble:
+        return replace(put, untold=(*put.untold, *(tombstone.id for tombstone in dead)))
+    deleted = index.delete(dead)
+    return Verdicts(
+        (*put.refused, *deleted.refused),
+        (*put.later, *deleted.later),
+        (*put.untold, *deleted.untold),
+        deleted.trouble,
+    )
 
 
 def _acknowledge(
-    runtime: Runtime,
-    written: Sequence[Document | Tombstone],
-    put_off: Collection[str],
-    refused: Sequence[Refusal],
+    runtime: Runtime, token: int, sent: Iterable[Document | Tombstone], verdicts: Verdicts
 ) -> None:
-    """Strike what was written at its version, and keep what the engine refused or put off."""
-    versions = {int(document.id): document.version for document in written if document.id not in put_off}
-    reasons = {int(refusal.id): refusal.reason for refusal in refused}
+    """Strike what was written at its version, and keep what was not, as the engine's words ask."""
+    versions = {int(one.id): one.version for one in sent}
+    refused, later = (
+        {int(refusal.id): (versions[int(refusal.id)], refusal.reason) for refusal in refusals}
+        for refusals in (verdicts.refused, verdicts.later)
+    )
+    untold = {id_: versions[id_] for id_ in map(int, verdicts.untold)}
+    done = {id_: versions[id_] for id_ in versions.keys() - refused.keys() - later.keys() - untold.keys()}
+    for refusal in verdicts.refused:
+        log.warning("refused by the search engine", extra={"document": refusal.id, "reason": refusal.reason})
     with runtime.store.transaction("acknowledge") as tx:
-        outbox.quarantine(tx, {id_: (versions[id_], reason) for id_, reason in reasons.items()})
-        outbox.acknowledge(tx, {id_: versions[id_] for id_ in versions.keys() - reasons.keys()})
+        outbox.quarantine(tx, token, refused)
+        outbox.put_off(tx, token, later, now=runtime.now())
+        outbox.pass_over(tx, token, untold, now=runtime.now())
+        outbox.acknowledge(tx, token, done)

@@ -1,8 +1,11 @@
 """The outbox: the set of documents that the index has not acknowledged at their current version.
 
-Does not hold the documents: whoever writes them reads them at their current version first.
+Does not hold the documents: whoever writes them reads them at their current version first, and says what
+became of them under the token with which they were claimed. What somebody else has claimed since, or what
+was saved again meanwhile, stays as it is.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,21 +31,33 @@ class Size:
 
 
 def claim(tx: Transaction, *, token: int, lease: float, now: datetime, limit: int) -> list[int]:
-    """Lease up to `limit` dirty articles, those that wait longest first."""
+    """Lease up to `limit` dirty articles, those that wait longest first, what was put off last."""
     values = {"token": token, "lease": lease, "now": now, "limit": limit}
     return [row["article_id"] for row in tx.execute(SQL["claim"], values)]
 
 
-def pending(tx: Transaction, *, now: datetime) -> Pending:
-    """How many dirty documents are free to be claimed, and how many a writer holds."""
-    row = tx.execute(SQL["pending"], {"now": now}).fetchone()
+def pending(tx: Transaction, *, now: datetime, within: float) -> Pending:
+    """How many dirty documents are free to be claimed, and how many a writer holds or are due within so many
+    seconds.
+    """
+    row = tx.execute(SQL["pending"], {"now": now, "within": within}).fetchone()
     assert row
     return Pending.of(row)
 
 
-def acknowledge(tx: Transaction, written: dict[int, int]) -> None:
+def acknowledge(tx: Transaction, token: int, written: Mapping[int, int]) -> None:
     """These documents stand in the index at these versions."""
-    tx.execute(SQL["acknowledge"], {"ids": list(written), "versions": list(written.values())})
+    tx.execute(SQL["acknowledge"], {"token": token, **_columns(written)})
+
+
+def put_off(tx: Transaction, token: int, later: Mapping[int, tuple[int, str]], *, now: datetime) -> None:
+    """Let these, each put off at a version for a reason, wait: longer each time."""
+    tx.execute(SQL["put_off"], {"token": token, "now": now, **_reasoned(later)})
+
+
+def pass_over(tx: Transaction, token: int, untold: Mapping[int, int], *, now: datetime) -> None:
+    """Let these come after all that nobody has tried to write yet."""
+    tx.execute(SQL["pass_over"], {"token": token, "now": now, **_columns(untold)})
 
 
 def size(tx: Transaction) -> Size:
@@ -52,9 +67,9 @@ def size(tx: Transaction) -> Size:
     return Size(**row)
 
 
-def waiting(tx: Transaction) -> set[str]:
-    """The ids of the documents that wait to be written."""
-    return {str(row["article_id"]) for row in tx.execute(SQL["waiting"])}
+def waiting(tx: Transaction) -> dict[str, str]:
+    """The documents that wait to be written, by id; with the reason, if the engine put them off."""
+    return {str(row["article_id"]): row["reason"] for row in tx.execute(SQL["waiting"])}
 
 
 def refused(tx: Transaction) -> dict[str, str]:
@@ -63,15 +78,22 @@ def refused(tx: Transaction) -> dict[str, str]:
 
 
 def offer_again(tx: Transaction) -> None:
-    """Let what the engine refused be written again: it may be another engine, or a newer Veille."""
+    """Let what the engine refused or put off be written now: it may be another engine, or a newer Veille."""
     tx.execute(SQL["offer_again"])
 
 
-def quarantine(tx: Transaction, refused: dict[int, tuple[int, str]]) -> None:
-    """Keep these, each refused at a version with the engine's reason, until the document changes.
+def quarantine(tx: Transaction, token: int, refused: Mapping[int, tuple[int, str]]) -> None:
+    """Keep these, each refused at a version with the engine's reason, until the document changes."""
+    tx.execute(SQL["quarantine"], {"token": token, **_reasoned(refused)})
 
-    One that was saved again meanwhile stays as dirty as it is.
-    """
-    versions, reasons = zip(*refused.values(), strict=True) if refused else ((), ())
-    values = {"ids": list(refused), "versions": list(versions), "reasons": list(reasons)}
-    tx.execute(SQL["quarantine"], values)
+
+def _columns(versions: Mapping[int, int]) -> dict[str, Collection[int]]:
+    return {"ids": list(versions), "versions": list(versions.values())}
+
+
+def _reasoned(reasons: Mapping[int, tuple[int, str]]) -> dict[str, list[int] | list[str]]:
+    return {
+        "ids": list(reasons),
+        "versions": [version for version, _ in reasons.values()],
+        "reasons": [reason for _, reason in reasons.values()],
+    }

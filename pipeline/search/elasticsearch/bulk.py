@@ -1,11 +1,12 @@
-"""Writes in batches, with a verdict for each document.
+"""Writes in requests, with a verdict for each document.
 
 Not by the client's own helpers: of 1 000 documents they left 73 to 200 behind when the server was in trouble,
-since one failed request ends them. Nothing is repeated here: a failed request is an error that can be met by
-writing the same documents again, and so is what the server put off.
+since one failed request ends them. Nothing is repeated here: a request that fails ends the call, and whoever
+wrote waits, and writes again what is not done.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -13,17 +14,20 @@ from typing import Any, Final
 import orjson
 
 from pipeline import failpoints
-from pipeline.errors import EngineTrouble
+from pipeline.errors import EngineTrouble, NotFound
 from pipeline.search import Refusal, Verdicts
 from pipeline.search.elasticsearch.connection import Connection, of_problem, problem
+from pipeline.search.elasticsearch.portion import MOST_BYTES, Portion
 
-MOST: Final = 500  # operations in a request
-# In a request; a document that is larger goes alone. One core of a server reads two megabytes of French in
-# about 4 s, before the writer gives the request up. With 1 MB the writer had .85 of the speed of the client's
-# own helpers, with 2 MB .95.
-MOST_BYTES: Final = 2_000_000
 _REASON: Final = 500  # characters of a refusal that are kept
 _ANSWER: Final = ("items.*.status", "items.*.error")  # as much as the verdicts need
+# That the server itself waits for an index which is not there: less than we wait for the server, so that its
+# answer names the documents of that index, and the others are done.
+_SERVER_WAITS: Final = "3s"
+
+
+class _TooLargeError(Exception):
+    """What stands before the server takes less than the server does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +52,35 @@ def deleting(index: str, id_: str, version: int) -> Operation:
     return Operation(id_, (_header("delete", index, id_, version),))
 
 
-def send(connection: Connection, operations: Iterable[Operation]) -> Verdicts:
-    """Carry out the operations.
+def send(connection: Connection, portion: Portion, operations: Sequence[Operation]) -> Verdicts:
+    """Carry out the operations; a document is done when all that is to be done to it is.
 
-    Raises EngineTrouble where a request failed as a whole: what came before it is done, the rest unknown.
-    Raises ConfigError and NotFound for what is wrong with more than one document.
+    The first request that fails as a whole is the last one, as the verdicts say. Raises ConfigError for what
+    is wrong with more than one document.
     """
-    refused: dict[str, Refusal] = {}
-    later: dict[str, Refusal] = {}
-    for number, batch in enumerate(_batches(operations)):
-        if number:
+    answers = _Answers(connection, operations)
+    sent = 0
+    while sent < len(operations):
+        if sent:
             failpoints.reach("between_bulks")
-        for operation, item in _answered(connection, batch):
-            _judge(connection, operation, item, refused, later)
-    for id_ in refused:  # what one index refused for good is not offered again because another put it off
-        later.pop(id_, None)
-    return Verdicts(tuple(refused.values()), tuple(later.values()))
+        batch = portion.of(operations, sent)
+        try:
+            items = _answered(connection, batch)
+        except _TooLargeError:
+            portion.was_too_much(batch)
+            if len(batch) > 1:
+                continue
+            items = [_too_large(batch[0])]
+        except EngineTrouble as error:
+            portion.was_too_much(batch)
+            return answers.broken_off(error, batch)
+        troubles = [answers.hear(one, item) for one, item in zip(batch, items, strict=True)]
+        if troubles[0] and all(troubles):  # a request of which nothing is taken has failed, too
+            portion.was_too_much(batch)
+            return answers.broken_off(troubles[0], batch)
+        portion.was_right()
+        sent += len(batch)
+    return answers.verdicts()
 
 
 def _header(action: str, index: str, id_: str, version: int) -> bytes:
@@ -71,43 +88,25 @@ def _header(action: str, index: str, id_: str, version: int) -> bytes:
     return orjson.dumps({action: target})
 
 
-def _batches(operations: Iterable[Operation]) -> Iterator[list[Operation]]:
-    batch: list[Operation] = []
-    size = 0
-    for operation in operations:
-        if batch and (len(batch) == MOST or size + operation.size > MOST_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(operation)
-        size += operation.size
-    if batch:
-        yield batch
-
-
-def _answered(
-    connection: Connection, batch: Sequence[Operation]
-) -> Iterator[tuple[Operation, dict[str, Any]]]:
-    """Each operation with its answer. What stands before the server may take less than it does."""
+def _answered(connection: Connection, batch: Sequence[Operation]) -> list[dict[str, Any]]:
+    """What the server says of each operation. What is larger than a full request has as much more time."""
     import elasticsearch
 
     lines: Any = [line for operation in batch for line in operation.lines]
+    client = connection.writing(max(1.0, sum(operation.size for operation in batch) / MOST_BYTES))
     with connection.translated():
         try:
-            answer = connection.write.bulk(operations=lines, filter_path=_ANSWER).body
+            answer = client.bulk(operations=lines, filter_path=_ANSWER, timeout=_SERVER_WAITS).body
         except elasticsearch.ApiError as error:
-            if error.meta.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-                raise
-            answer = {}
-        else:
-            yield from zip(batch, _items(connection, answer, len(batch)), strict=True)
-            return
-    if len(batch) == 1:
-        reason = f"the server takes no request of {batch[0].size:,} bytes"
-        yield batch[0], {"status": 413, "error": {"type": "too_large", "reason": reason}}
-        return
-    middle = len(batch) // 2
-    yield from _answered(connection, batch[:middle])
-    yield from _answered(connection, batch[middle:])
+            if error.meta.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                raise _TooLargeError from error
+            raise
+    return _items(connection, answer, len(batch))
+
+
+def _too_large(operation: Operation) -> dict[str, Any]:
+    reason = f"the server takes no request of {operation.size:,} bytes"
+    return {"status": 413, "error": {"type": "too_large", "reason": reason}}
 
 
 def _items(connection: Connection, answer: object, expected: int) -> list[dict[str, Any]]:
@@ -121,22 +120,50 @@ def _items(connection: Connection, answer: object, expected: int) -> list[dict[s
     raise EngineTrouble(f"the search server at {connection.url} sent an answer that cannot be read")
 
 
-def _judge(
-    connection: Connection,
-    operation: Operation,
-    item: dict[str, Any],
-    refused: dict[str, Refusal],
-    later: dict[str, Refusal],
-) -> None:
-    status = item["status"]
-    # 409: the index has a newer one. 404 without an error: what was to be deleted is not there.
-    if status < HTTPStatus.MULTIPLE_CHOICES or status == HTTPStatus.CONFLICT or "error" not in item:
-        return
-    kind, reason = problem(item)
-    error = of_problem(connection.url, connection.user, status, kind, reason)
-    if isinstance(error, EngineTrouble):
-        later[operation.id] = Refusal(operation.id, str(error))
-    elif error is not None:
-        raise error
-    else:
-        refused[operation.id] = Refusal(operation.id, f"{kind}: {reason}"[:_REASON])
+class _Answers:
+    """What the server has said of documents so far."""
+
+    def __init__(self, connection: Connection, operations: Sequence[Operation]) -> None:
+        self._connection = connection
+        self._open = Counter(operation.id for operation in operations)  # without an answer
+        self._refused: dict[str, Refusal] = {}
+        self._later: dict[str, Refusal] = {}
+        self._put_back: set[str] = set()
+
+    def hear(self, operation: Operation, item: dict[str, Any]) -> EngineTrouble | None:
+        """Note the answer to an operation; return it where it says that the server takes nothing for now."""
+        self._open[operation.id] -= 1
+        status, id_ = item["status"], operation.id
+        # 409: the index has a newer one. 404 without an error: what was to be deleted is not there.
+        if status < HTTPStatus.MULTIPLE_CHOICES or status == HTTPStatus.CONFLICT or "error" not in item:
+            return None
+        kind, reason = problem(item)
+        error = of_problem(self._connection.url, self._connection.user, status, kind, reason)
+        if error is None:
+            self._refused[id_] = Refusal(id_, f"{kind}: {reason}"[:_REASON])
+        elif not isinstance(error, EngineTrouble | NotFound):
+            raise error
+        elif isinstance(error, EngineTrouble) and (
+            status == HTTPStatus.TOO_MANY_REQUESTS or kind == "cluster_block_exception"
+        ):
+            self._put_back.add(id_)
+            return error
+        else:  # the trouble of its index, which may have been removed a moment ago
+            self._later[id_] = Refusal(id_, str(error))
+        return None
+
+    def broken_off(self, trouble: EngineTrouble, batch: Sequence[Operation]) -> Verdicts:
+        """The verdicts where the request of this batch failed. A document alone in it may be the cause."""
+        ids = {operation.id for operation in batch}
+        if len(ids) == 1:
+            self._later |= {id_: Refusal(id_, str(trouble)) for id_ in ids}
+        return self.verdicts(trouble)
+
+    def verdicts(self, trouble: EngineTrouble | None = None) -> Verdicts:
+        """What one index refused for good is not offered again because another put it off."""
+        later = {id_: refusal for id_, refusal in self._later.items() if id_ not in self._refused}
+        known = self._refused.keys() | later.keys()
+        untold = [
+            id_ for id_, left in self._open.items() if (left or id_ in self._put_back) and id_ not in known
+        ]
+        return Verdicts(tuple(self._refused.values()), tuple(later.values()), tuple(untold), trouble)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
 ASK_SECONDS: Final = 30.0  # for a search of ten years of articles
-# A writer asks again after this; a batch that needs longer is halved. With the pause that follows it is less
-# than the 10 s within which a writer has to notice that the server is back.
+# A writer asks again after this, and with half of the batch. With the pause that follows it is less than the
+# 10 s within which a writer has to notice that the server is back.
 WRITE_SECONDS: Final = 6.5
 SETUP: Final = "veille index setup, as a user who may manage index templates"
 _CONNECTIONS: Final = 16
@@ -60,10 +60,9 @@ class Connection:
         except (OSError, ValueError) as error:  # a file of certificates that is none
             raise ConfigError(f"the certificates of {self.ca} cannot be read: {error}") from error
 
-    @cached_property
-    def write(self) -> "Elasticsearch":
-        """The client for batches of documents."""
-        return self.ask.options(request_timeout=self.write_seconds)
+    def writing(self, times: float) -> "Elasticsearch":
+        """The client for a batch of documents that is so many times as large as a full one."""
+        return self.ask.options(request_timeout=self.write_seconds * times)
 
     @cached_property
     def look(self) -> "Elasticsearch":

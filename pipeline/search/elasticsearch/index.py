@@ -6,12 +6,13 @@ Does not know how fields are made (`documents`) or searched (`queries`), which i
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, TypeVar
 
-from pipeline.errors import VeilleError
+from pipeline.errors import EngineTrouble, VeilleError
 from pipeline.model import Document, Tombstone
 from pipeline.query import QueryError, parse
 from pipeline.search import (
@@ -27,6 +28,7 @@ from pipeline.search import (
 from pipeline.search.elasticsearch import bulk, documents, queries
 from pipeline.search.elasticsearch.connection import Connection, problem
 from pipeline.search.elasticsearch.generations import Generations, Target
+from pipeline.search.elasticsearch.portion import Portion
 from pipeline.search.highlight import Marker
 
 NAME: Final = "veille-articles"
@@ -67,6 +69,7 @@ class ElasticsearchIndex:
     ) -> None:
         self._connection = connection
         self._generations = generations or Generations(connection, name)
+        self._portion = Portion()
         self.name = name
 
     def setup(self) -> None:
@@ -74,31 +77,14 @@ class ElasticsearchIndex:
 
     def put(self, documents_: Iterable[Document], *, generation: str = "") -> Verdicts:
         fit, refused = _bodies(documents_)
-        if not fit:
-            return Verdicts(refused)
-        verdicts = bulk.send(
-            self._connection,
-            (
-                bulk.indexing(self._place(target, document.first_seen), document.id, document.version, body)
-                for target in self._targets(generation)
-                for document, body in fit
-            ),
-        )
-        return Verdicts((*refused, *verdicts.refused), verdicts.later)
+        ids = [document.id for document, _ in fit]
+        verdicts = self._sent(ids, lambda: self._writes(fit, self._targets(generation)))
+        return replace(verdicts, refused=(*refused, *verdicts.refused))
 
     def delete(self, tombstones: Iterable[Tombstone]) -> Verdicts:
         gone = list(tombstones)
-        if not gone:
-            return Verdicts()
-        return bulk.send(
-            self._connection,
-            (
-                bulk.deleting(index, tombstone.id, tombstone.version)
-                for target in self._targets("")
-                for tombstone in gone
-                for index in self._places(target, tombstone.first_seen)
-            ),
-        )
+        ids = [tombstone.id for tombstone in gone]
+        return self._sent(ids, lambda: self._deletions(gone, self._targets("")))
 
     def refresh(self) -> None:
         with self._connection.translated():
@@ -158,6 +144,31 @@ class ElasticsearchIndex:
 
     def close(self) -> None:
         self._connection.close()
+
+    def _sent(self, ids: Sequence[str], plan: Callable[[], list[bulk.Operation]]) -> Verdicts:
+        """Do to these documents what `plan` says, which looks for their indices first."""
+        try:
+            operations = plan() if ids else []
+        except EngineTrouble as error:
+            return Verdicts(untold=tuple(ids), trouble=error)
+        return bulk.send(self._connection, self._portion, operations)
+
+    def _writes(
+        self, given: Iterable[tuple[Document, bytes]], targets: Iterable[Target]
+    ) -> list[bulk.Operation]:
+        return [
+            bulk.indexing(self._place(target, document.first_seen), document.id, document.version, body)
+            for document, body in given
+            for target in targets
+        ]
+
+    def _deletions(self, gone: Iterable[Tombstone], targets: Iterable[Target]) -> list[bulk.Operation]:
+        return [
+            bulk.deleting(index, tombstone.id, tombstone.version)
+            for tombstone in gone
+            for target in targets
+            for index in self._places(target, tombstone.first_seen)
+        ]
 
     def _targets(self, generation: str) -> tuple[Target, ...]:
         return (self._generations.rebuilt(generation),) if generation else self._generations.targets()

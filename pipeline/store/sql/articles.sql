@@ -177,7 +177,7 @@ with changed as (
     returning id, version
 )
 insert into outbox (article_id, version, queued_at) select id, version, %(now)s from changed order by id
-on conflict (article_id) do update set version = excluded.version, due_at = 'epoch', reason = ''
+on conflict (article_id) do update set version = excluded.version, due_at = 'epoch', reason = '', put_off = 0
 
 -- name: tags
 select topic, version, score, confidence, hits from tag where article_id = %(article)s order by score desc, topic

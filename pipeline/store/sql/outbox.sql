@@ -1,8 +1,9 @@
 -- name: claim
+-- What was sent in vain comes after all that was not.
 with free as (
     select article_id from outbox
     where due_at <= %(now)s and (lease_until is null or lease_until < clock_timestamp())
-    order by queued_at, article_id
+    order by due_at, queued_at, article_id
     limit %(limit)s
     for update skip locked)
 update outbox set lease_token = %(token)s, lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
@@ -10,18 +11,38 @@ from free where outbox.article_id = free.article_id
 returning outbox.article_id
 
 -- name: pending
--- How much is free, how much is held, and when the first lease ends.
-select count(*) filter (where free) as free, count(*) filter (where not free) as held,
-    extract(epoch from min(lease_until) filter (where not free) - clock_timestamp())::float8 as seconds
+-- How much is free, how much is held or not due yet, and when the first of it is free.
+select count(*) filter (where seconds <= 0) as free, count(*) filter (where seconds > 0) as held,
+    min(seconds) filter (where seconds > 0) as seconds
 from (
-    select lease_until, lease_until is null or lease_until < clock_timestamp() as free from outbox
-    where due_at <= %(now)s) as due
+    select greatest(extract(epoch from lease_until - clock_timestamp()), extract(epoch from due_at - %(now)s))::float8 as seconds
+    from outbox where due_at <= %(now)s + make_interval(secs => %(within)s)) as due
 
 -- name: acknowledge
 -- Only what was written: a document saved again meanwhile stays dirty.
 delete from outbox where article_id in (
     select article_id from outbox
     join unnest(%(ids)s::bigint[], %(versions)s::bigint[]) as written (id, v) on article_id = id and version = v
+    where lease_token = %(token)s
+    order by article_id for update of outbox)
+
+-- name: put_off
+-- Each waits twice as long as before, from one second to an hour.
+update outbox set due_at = %(now)s + make_interval(secs => least(power(2, least(put_off, 12)), 3600)),
+    put_off = put_off + 1, reason = said
+from (
+    select article_id as id, said from outbox
+    join unnest(%(ids)s::bigint[], %(versions)s::bigint[], %(reasons)s::text[]) as later (id, v, said)
+        on article_id = id and version = v
+    where lease_token = %(token)s
+    order by article_id for update of outbox) as still
+where article_id = still.id
+
+-- name: pass_over
+update outbox set due_at = %(now)s where article_id in (
+    select article_id from outbox
+    join unnest(%(ids)s::bigint[], %(versions)s::bigint[]) as untold (id, v) on article_id = id and version = v
+    where lease_token = %(token)s
     order by article_id for update of outbox)
 
 -- name: size
@@ -30,7 +51,7 @@ select count(*) filter (where due_at < 'infinity') as waiting, min(queued_at) fi
 from outbox
 
 -- name: waiting
-select article_id from outbox where due_at < 'infinity'
+select article_id, reason from outbox where due_at < 'infinity'
 
 -- name: quarantine
 -- The engine will never take these as they are; a new version of the document tries again.
@@ -39,6 +60,7 @@ from (
     select article_id as id, said from outbox
     join unnest(%(ids)s::bigint[], %(versions)s::bigint[], %(reasons)s::text[]) as refused (id, v, said)
         on article_id = id and version = v
+    where lease_token = %(token)s
     order by article_id for update of outbox) as still
 where article_id = still.id
 
@@ -46,5 +68,5 @@ where article_id = still.id
 select article_id, reason from outbox where due_at = 'infinity'
 
 -- name: offer_again
-update outbox set due_at = 'epoch' where article_id in (
-    select article_id from outbox where due_at = 'infinity' order by article_id for update)
+update outbox set due_at = 'epoch', put_off = 0 where article_id in (
+    select article_id from outbox where put_off > 0 or due_at = 'infinity' order by article_id for update)

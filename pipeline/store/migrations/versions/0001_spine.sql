@@ -251,6 +251,7 @@ create table outbox (
     queued_at   timestamptz not null,
     due_at      timestamptz not null default 'epoch',  -- infinity: refused by the engine, for this reason
     reason      text not null default '',
+    put_off     int not null default 0,                -- so many times in a row; it waits longer each time
     lease_token bigint,
     lease_until timestamptz
 );
