@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+from dataclasses import replace
 
 import pytest
 from offspring import VEILLE
@@ -142,7 +143,7 @@ def test_the_doctor_sees_lost_and_refused_documents(runtime):
     index.drain(runtime, "next")
 
     runtime.index.delete([Tombstone(str(ids[0]), 99)])
-    assert doctor(runtime) == ("failed", "1 document; the store has 2", "veille index rebuild")
+    assert doctor(runtime) == ("failed", "1 document; the store has 2", "veille index reconcile")
 
     index.rebuild(runtime)
     saved_again(runtime)
@@ -179,6 +180,55 @@ def test_what_is_written_while_it_is_compared_is_no_difference(runtime):
 
     runtime.index.delete([Tombstone(lost, 99)])
     assert index.differences(runtime)["missing"] == [lost]
+
+
+def test_why_a_document_is_refused_is_said_wherever_it_is_named(runtime, veille):
+    """For people and for programs."""
+    saved_again(runtime)
+    token, living = claimed(runtime, lease=0)
+    refused(runtime, token, living[:1])
+    index.drain(runtime, "next")
+    told, asked = (veille("index", "check", *how, capture_output=True) for how in ([], ["--json"]))
+
+    assert f"\n  {living[0].id}: too long a word\n".encode() in told.stdout
+    assert told.stdout.endswith("→ veille index retry\n".encode())
+    assert json.loads(asked.stdout)["reasons"] == {living[0].id: "too long a word"}
+
+
+def test_reconcile_writes_above_what_the_index_has_seen(runtime):
+    """Also where the store is older than the index: no rebuild is needed."""
+    first, second = sorted(runtime.index.versions())
+    with runtime.store.transaction("read") as tx:
+        living, _ = articles.documents(tx, [int(first)], runtime.catalogue)
+    runtime.index.put([replace(living[0], version=70), replace(living[0], id="99", version=3)])
+    runtime.index.delete([Tombstone(second, 99)])
+
+    done = index.reconcile(runtime, "reconcile")
+
+    assert done.mended == {"another version": 1, "left over": 1, "missing": 1}
+    assert not any(done.left.values())
+    assert runtime.index.versions()[first] == 71
+    assert not any(index.differences(runtime).values())
+    assert index.reconcile(runtime, "again").mended == {}
+
+
+class Stubborn(TantivyIndex):
+    """An engine that forgets one document again and again."""
+
+    def put(self, documents, *, generation=""):
+        return super().put([one for one in documents if one.id != self.lost], generation=generation)
+
+
+def test_reconcile_does_not_call_mended_what_is_not(runtime):
+    lost, other = sorted(runtime.index.versions())
+    runtime.index = Stubborn(runtime.settings.home / "index")
+    runtime.index.lost = lost
+    runtime.index.delete([Tombstone(lost, 99), Tombstone(other, 99)])
+
+    done = index.reconcile(runtime, "reconcile")
+
+    assert done.mended == {"missing": 1}
+    assert done.left["missing"] == [lost]
 
 
 def test_the_check_fails_over_what_waits(runtime, veille):

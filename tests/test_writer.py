@@ -357,11 +357,13 @@ def test_the_poison_is_named_and_can_be_offered_again(engine, opened, tmp_path):
     with runtime.store.transaction("look") as tx:
         assert "immense term" in outbox.refused(tx)[poisoned]
 
-    assert index.retry(runtime, "retry") == (1, 1)
+    offered, still = index.retry(runtime, "retry")
+    assert offered == 1
+    assert "immense term" in still[poisoned]
     usual = opened()
     usual.index.setup()
     index.rebuild(usual)
-    assert index.retry(usual, "retry")[1] == 0
+    assert index.retry(usual, "retry")[1] == {}
     assert_whole(usual, 500)
 
 
@@ -402,11 +404,50 @@ def test_what_was_deleted_by_hand_is_restored(engine, runtime):
         client.delete(index=name, id=id_)
     client.index(index=name, id="stray", document={"id": "stray"}, version=7, version_type="external")
 
-    assert index.reconcile(runtime, "reconcile") == {"left over": 1, "missing": 50}
+    done = index.reconcile(runtime, "reconcile")
+    assert done.mended == {"left over": 1, "missing": 50}
+    assert not any(done.left.values())
 
     assert hashes(engine) == before
     assert_whole(runtime, 300)
-    assert index.reconcile(runtime, "reconcile") == {}
+    assert index.reconcile(runtime, "reconcile").mended == {}
+
+
+def behind(engine, year):
+    """The index of that year."""
+    names = engine.connection().ask.indices.get_alias(name=engine.name).body
+    return next(name for name in names if f"-{year}-" in name)
+
+
+def test_what_was_deleted_at_a_high_version_is_restored(engine, runtime):
+    """The deletion keeps out all that is older, and its version cannot be asked for."""
+    shelves.fill(runtime, 60)
+    index.drain(runtime, "run")
+    client, name = engine.connection().ask, behind(engine, 2025)
+    ids = sorted(runtime.index.versions())[-3:]
+    for id_, version in zip(ids, (3, 400, 90_000), strict=True):
+        client.delete(index=name, id=id_, version=version, version_type="external")
+
+    assert index.reconcile(runtime, "reconcile").mended == {"missing": 3}
+    assert_whole(runtime, 60)
+
+
+def test_what_stands_twice_is_seen_and_stands_once_after(engine, runtime):
+    """Older or newer, in the index of another year."""
+    shelves.fill(runtime, 60)
+    index.drain(runtime, "run")
+    client, name = engine.connection().ask, behind(engine, 2025)
+    [first, second] = sorted(
+        hit["_id"] for hit in client.search(index=name, size=2, sort=["id"])["hits"]["hits"]
+    )
+    for id_, version in ((first, 1), (second, 9)):
+        source = client.get(index=name, id=id_)["_source"]
+        other = behind(engine, 2024)
+        client.index(index=other, id=id_, document=source, version=version, version_type="external_gte")
+
+    assert index.differences(runtime)["doubled"] == [first, second]
+    assert index.reconcile(runtime, "reconcile").mended == {"doubled": 2}
+    assert_whole(runtime, 60)
 
 
 def test_a_merged_article_leaves_the_index_and_stays_out(runtime):

@@ -83,7 +83,7 @@ def index(runtime: Runtime) -> Check:
     if figures.waiting:
         found += f", {figures.waiting} waiting, the oldest for {_span(timedelta(seconds=figures.oldest))}"
     if not figures.explained:
-        return Check("index", "failed", f"{found}; the store has {figures.stored}", "veille index rebuild")
+        return Check("index", "failed", f"{found}; the store has {figures.stored}", "veille index reconcile")
     if figures.refused:
         return Check("index", "failed", found, "veille index check")
     if figures.waiting:

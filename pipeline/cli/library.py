@@ -9,6 +9,7 @@ import typer
 from pipeline.cli import console as show
 from pipeline.cli.options import Json
 from pipeline.runtime import Runtime
+from pipeline.search import REBUILD
 from pipeline.settings import from_environment
 from pipeline.wording import counted
 
@@ -69,9 +70,7 @@ def set_up_index(json: Json = False) -> None:
     from pipeline.stages import index
 
     with Runtime(from_environment()) as runtime:
-        runtime.index.setup()
-        index.ensure(runtime)
-        documents = runtime.index.count()
+        documents = index.set_up(runtime)
     if json:
         show.emit({"documents": documents})
     else:
@@ -79,15 +78,16 @@ def set_up_index(json: Json = False) -> None:
 
 
 def retry_index(json: Json = False) -> None:
-    """Offer again the documents that the search engine refused."""
+    """Offer again the documents that the search engine refused or put off."""
     from pipeline.stages import index
 
     with Runtime(from_environment()) as runtime:
         offered, refused = index.retry(runtime, "retry")
     if json:
-        show.emit({"offered": offered, "refused": refused})
+        show.emit({"offered": offered, "refused": len(refused), "reasons": refused})
     else:
-        typer.echo(f"{counted(offered, 'document')} offered again, {refused} refused again")
+        typer.echo(f"{counted(offered, 'document')} offered again, {len(refused)} refused again")
+        _print_reasons(refused)
     raise typer.Exit(1 if refused else 0)
 
 
@@ -96,13 +96,19 @@ def reconcile_index(json: Json = False) -> None:
     from pipeline.stages import index
 
     with Runtime(from_environment()) as runtime:
-        mended = index.reconcile(runtime, "reconcile")
+        done = index.reconcile(runtime, "reconcile")
+        reasons = index.reasons(runtime)
+    still = any(done.left.values())
     if json:
-        show.emit(mended)
-    elif mended:
-        typer.echo(", ".join(f"{what}: {count}" for what, count in mended.items()) + "; mended")
+        show.emit({"mended": done.mended, "left": done.left, "reasons": reasons})
     else:
-        typer.echo("the index holds what the store holds")
+        if done.mended:
+            typer.echo(", ".join(f"{what}: {count}" for what, count in done.mended.items()) + "; mended")
+        if still:
+            _print_differences(done.left, reasons, REBUILD)
+        elif not done.mended:
+            typer.echo("the index holds what the store holds")
+    raise typer.Exit(1 if still else 0)
 
 
 def rebuild_index(json: Json = False) -> None:
@@ -129,24 +135,33 @@ def check_index(json: Json = False) -> None:
 
     with Runtime(from_environment()) as runtime:
         runtime.require_library()
-        found = index.differences(runtime)
+        found, reasons = index.differences(runtime), index.reasons(runtime)
         oldest = index.figures(runtime).oldest if found["waiting"] else 0.0
     if json:
-        show.emit(found | {"oldest_waiting": oldest})
+        show.emit(found | {"oldest_waiting": oldest, "reasons": reasons})
     elif any(found.values()):
-        _print_differences(found, oldest)
+        _print_differences(found, reasons, "veille index reconcile", oldest=oldest)
     else:
         typer.echo("the index holds what the store holds")
     raise typer.Exit(1 if any(found.values()) else 0)
 
 
-def _print_differences(found: dict[str, list[str]], oldest: float) -> None:
+def _print_differences(
+    found: Mapping[str, Sequence[str]], reasons: Mapping[str, str], mend: str, *, oldest: float = 0.0
+) -> None:
+    """What differs, why, and the next command: `mend` for what a writer should have written or deleted."""
     for what, ids in found.items():
-        age = f", the oldest for {timedelta(seconds=round(oldest))}" if ids and what == "waiting" else ""
+        age = f", the oldest for {timedelta(seconds=round(oldest))}" if oldest and what == "waiting" else ""
         typer.echo(f"{what}: {len(ids)}{age}  {' '.join(ids[:10])}".rstrip())
+        _print_reasons({id_: reasons[id_] for id_ in ids if id_ in reasons})
     mends = {"waiting": "veille ingest", "refused": "veille index retry"}
-    commands = [mends.get(what, "veille index reconcile") for what, ids in found.items() if ids]
+    commands = [mends.get(what, mend) for what, ids in found.items() if ids]
     typer.echo(f"  → {' ; '.join(dict.fromkeys(commands))}")
+
+
+def _print_reasons(reasons: Mapping[str, str]) -> None:
+    for id_, reason in list(reasons.items())[:10]:
+        typer.echo(f"  {id_}: {reason}")
 
 
 def status(

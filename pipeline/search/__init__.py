@@ -186,7 +186,10 @@ class Index(Protocol):
         """How many documents the index holds."""
 
     def versions(self) -> dict[str, int]:
-        """The version of every document, by id."""
+        """The version of every document, by id; the highest one, where an id stands more than once."""
+
+    def doubled(self) -> set[str]:
+        """The ids that stand more than once, which none should."""
 
     def begin_rebuild(self) -> str:
         """Start an empty generation beside the live one and return its name.

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -123,11 +124,26 @@ class TantivyIndex:
         return int(self._live().searcher().num_docs)
 
     def versions(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for id_, version, _ in self._stamps():
+            found[id_] = max(version, found.get(id_, 0))
+        return found
+
+    def doubled(self) -> set[str]:
+        counts: Counter[str] = Counter()
+        for id_, _, count in self._stamps():
+            counts[id_] += count
+        return {id_ for id_, count in counts.items() if count > 1}
+
+    def _stamps(self) -> Iterator[tuple[str, int, int]]:
+        """Each id and version, and how many documents have it."""
         index = self._live()
         with _translated(self._folder):
             # With a filter the engine leaves out the terms of deleted documents.
             stamps = index.searcher().terms_with_prefix("stamp", "", tantivy.Query.all_query())
-        return {id_: int(version) for id_, _, version in (stamp.rpartition("\t") for stamp, _ in stamps)}
+        for stamp, count in stamps:
+            id_, _, version = stamp.rpartition("\t")
+            yield id_, int(version), count
 
     def begin_rebuild(self) -> str:
         # A name is never used twice, so that a rebuild long dead cannot write into a later one.

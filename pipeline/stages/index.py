@@ -11,16 +11,16 @@ Whoever writes holds the index's lock: alone, or with other writers where the en
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from pipeline import failpoints, search
-from pipeline.errors import ConfigError, EngineTrouble, NotFound
+from pipeline.errors import EngineTrouble, NotFound
 from pipeline.model import Document, Tombstone
 from pipeline.runtime import Runtime
-from pipeline.search import REBUILD, Index, Verdicts
+from pipeline.search import Index, Verdicts
 from pipeline.search.patience import Patience
 from pipeline.store import INDEX, articles, leases, outbox
 from pipeline.store import REBUILD as REBUILDING
@@ -31,7 +31,13 @@ WAIT_SECONDS = 30.0
 SOON_SECONDS = 30.0  # a document that the engine has put off for longer is left to a later run
 REBUILD_SECONDS = 6 * 3600.0  # 1 million documents take about an hour of one core
 
-DIFFERENCES = ("refused", "waiting", "missing", "left over", "another version")
+ANSWER_SECONDS = 20.0  # somebody waits for an answer, and may have named the wrong server
+
+MENDABLE = ("missing", "left over", "another version", "doubled")
+DIFFERENCES = ("refused", "waiting", *MENDABLE)
+# How far above the known versions a document is written again, try by try: whoever deleted it by hand left a
+# deletion in the index whose version nobody can ask for, and older ones stay out.
+ABOVE = (1, 1_000, 1_000_000)
 
 Advance = Callable[[int], None]
 
@@ -58,6 +64,13 @@ class Difference(NamedTuple):
     id: str
     stored: int | None = None  # the versions, where they matter
     held: int | None = None
+
+
+class Reconciled(NamedTuple):
+    """How much of each kind was mended, and the ids that differ still, by kind."""
+
+    mended: dict[str, int]
+    left: dict[str, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,42 +115,59 @@ def drain(runtime: Runtime, run: str, *, patience: Patience | None = None) -> in
     return written
 
 
-def retry(runtime: Runtime, run: str) -> tuple[int, int]:
-    """Offer again what the engine refused; return how many those were, and how many are refused still.
+def retry(runtime: Runtime, run: str) -> tuple[int, dict[str, str]]:
+    """Offer again what the engine refused or put off; return how many those were, and why some are refused
+    still, by id.
 
     It may be another engine by now, or a newer Veille.
     """
     with runtime.store.transaction("offer_again") as tx:
-        before = len(outbox.refused(tx))
-        outbox.offer_again(tx)
+        offered = outbox.offer_again(tx)
     drain(runtime, run)
     with runtime.store.transaction("still_refused") as tx:
-        return before, len(outbox.refused(tx))
+        return offered, outbox.refused(tx)
 
 
-def reconcile(runtime: Runtime, run: str) -> dict[str, int]:
-    """Make the index equal to the store where they differ; return how much of each kind was mended.
+def reconcile(runtime: Runtime, run: str) -> Reconciled:
+    """Make the index equal to the store where they differ.
 
-    What is missing or old is written again, what is left over is deleted. What the index holds at a version
-    that the store has not reached yet, because the store is an older one, needs a rebuild: ConfigError. What
-    waits is written, what was refused stays so.
+    What is missing or old is written again at a higher version than the index has seen, what is left over is
+    deleted, what stands twice is both. What waits is written, what was refused stays so.
     """
-    found = _differing(runtime)
-    if ahead := [one for one in found if one.stored and one.held and one.held > one.stored]:
-        raise ConfigError(
-            f"the index holds {len(ahead)} documents at versions that the store has not reached", hint=REBUILD
-        )
+    patience = Patience(gives_up=ANSWER_SECONDS)
+    before = found = patience.insist(lambda: _differing(runtime))
+    for above in ABOVE:
+        _mend(runtime, run, found, above)
+        found = patience.insist(lambda: _differing(runtime))
+        if not any(one.kind in MENDABLE for one in found):
+            break
+    left = {one.id for one in found}
+    kinds = Counter(one.kind for one in before if one.kind in MENDABLE and one.id not in left)
+    return Reconciled(dict(sorted(kinds.items())), _by_kind(found))
+
+
+def _mend(runtime: Runtime, run: str, found: Collection[Difference], above: int) -> None:
+    """Write again what differs, at versions that are so much above those that are known; delete the rest."""
+    gone = [Tombstone(one.id, one.held) for one in found if one.kind in ("left over", "doubled") and one.held]
+    again = {
+        int(one.id): max(one.stored, one.held or 0) + above
+        for one in found
+        if one.kind in MENDABLE and one.stored
+    }
+    _delete(runtime, gone)
     with runtime.store.transaction("offer_missing") as tx:
-        lost = [int(one.id) for one in found if one.kind in ("missing", "another version")]
-        # At a new version: whoever deleted it by hand left a deletion that is newer than what the store has.
-        articles.touch(tx, lost, now=runtime.now())
-    left_over = [Tombstone(one.id, one.held) for one in found if one.kind == "left over" and one.held]
-    with _writing(runtime):
-        runtime.index.delete(left_over)
+        articles.raise_to(tx, again, now=runtime.now())
     drain(runtime, run)
-    runtime.index.refresh()
-    kinds = Counter(one.kind for one in found if one.kind not in ("refused", "waiting"))
-    return dict(sorted(kinds.items()))
+
+
+def _delete(runtime: Runtime, gone: Sequence[Tombstone]) -> None:
+    """Delete all of these, however often the engine puts a part of it off."""
+    patience = Patience()
+    while gone:
+        with _writing(runtime):
+            verdicts = runtime.index.delete(gone)
+        patience.heard(verdicts, took_some=len(verdicts.undone) < len(gone))
+        gone = [one for one in gone if one.id in verdicts.undone]
 
 
 def rebuild(runtime: Runtime, *, advance: Advance = lambda _: None) -> int:
@@ -148,6 +178,14 @@ def rebuild(runtime: Runtime, *, advance: Advance = lambda _: None) -> int:
     """
     with runtime.store.session_lock(REBUILDING, wait_seconds=REBUILD_SECONDS):
         return _rebuild(runtime, advance)
+
+
+def set_up(runtime: Runtime) -> int:
+    """Prepare the engine and make the index if there is none; return how many documents it has."""
+    patience = Patience(gives_up=ANSWER_SECONDS)
+    patience.insist(runtime.index.setup)
+    ensure(runtime)
+    return patience.insist(runtime.index.count)
 
 
 def ensure(runtime: Runtime) -> None:
@@ -161,7 +199,7 @@ def ensure(runtime: Runtime) -> None:
 
 def _exists(runtime: Runtime) -> bool:
     try:
-        runtime.index.count()
+        Patience(gives_up=ANSWER_SECONDS).insist(runtime.index.count)
     except NotFound:
         return False
     return True
@@ -198,14 +236,18 @@ def _rebuild(runtime: Runtime, advance: Advance) -> int:
 
 def differences(runtime: Runtime) -> dict[str, list[str]]:
     """How the index differs from the store: ids that it refused, that wait to be written, that are missing,
-    left over, or of another version.
+    left over, of another version, or doubled.
 
     Compares every document. What others write meanwhile is none: whatever is found is looked at again.
     """
-    found = _differing(runtime)
-    return {
-        kind: sorted(difference.id for difference in found if difference.kind == kind) for kind in DIFFERENCES
-    }
+    return _by_kind(_differing(runtime))
+
+
+def reasons(runtime: Runtime) -> dict[str, str]:
+    """Why the engine refused documents or put them off, by id."""
+    with runtime.store.transaction("reasons") as tx:
+        said = outbox.waiting(tx) | outbox.refused(tx)
+    return {id_: reason for id_, reason in sorted(said.items()) if reason}
 
 
 def figures(runtime: Runtime) -> Figures:
@@ -221,8 +263,13 @@ def _differing(runtime: Runtime) -> set[Difference]:
     return found & _compared(runtime) if found else found
 
 
+def _by_kind(found: Iterable[Difference]) -> dict[str, list[str]]:
+    return {kind: sorted({one.id for one in found if one.kind == kind}) for kind in DIFFERENCES}
+
+
 def _compared(runtime: Runtime) -> set[Difference]:
     held = runtime.index.versions()
+    doubled = runtime.index.doubled() if runtime.index.count() > len(held) else set()
     found = set()
     with runtime.store.transaction("check") as tx:
         refused, waiting = outbox.refused(tx), outbox.waiting(tx)
@@ -230,7 +277,9 @@ def _compared(runtime: Runtime) -> set[Difference]:
         found |= {Difference("waiting", id_) for id_ in waiting}
         for id_, version in articles.versions(tx):
             here = held.pop(id_, None)
-            if here != version and id_ not in waiting and id_ not in refused:
+            if id_ in doubled:
+                found.add(Difference("doubled", id_, version, here))
+            elif here != version and id_ not in waiting and id_ not in refused:
                 kind = "missing" if here is None else "another version"
                 found.add(Difference(kind, id_, version, here))
     found |= {

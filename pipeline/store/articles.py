@@ -199,7 +199,13 @@ def point(tx: Transaction, articles: Collection[int], orphans: Collection[int]) 
 
 def touch(tx: Transaction, articles: Collection[int], *, now: datetime) -> None:
     """Raise the versions of these documents and let the index hear of it, in this same transaction."""
-    tx.execute(SQL["touch"], {"articles": list(articles), "now": now})
+    raise_to(tx, dict.fromkeys(articles, 0), now=now)
+
+
+def raise_to(tx: Transaction, versions: Mapping[int, int], *, now: datetime) -> None:
+    """As `touch` does, to these versions at least."""
+    values = {"articles": list(versions), "least": list(versions.values()), "now": now}
+    tx.execute(SQL["raise_to"], values)
 
 
 def tags(tx: Transaction, article: int) -> tuple[Tag, ...]:

@@ -77,9 +77,12 @@ def refused(tx: Transaction) -> dict[str, str]:
     return {str(row["article_id"]): row["reason"] for row in tx.execute(SQL["refused"])}
 
 
-def offer_again(tx: Transaction) -> None:
-    """Let what the engine refused or put off be written now: it may be another engine, or a newer Veille."""
-    tx.execute(SQL["offer_again"])
+def offer_again(tx: Transaction) -> int:
+    """Let what the engine refused or put off be written now, and return how many those are.
+
+    It may be another engine, or a newer Veille.
+    """
+    return tx.execute(SQL["offer_again"]).rowcount
 
 
 def quarantine(tx: Transaction, token: int, refused: Mapping[int, tuple[int, str]]) -> None:

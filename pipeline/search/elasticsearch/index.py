@@ -6,6 +6,7 @@ Does not know how fields are made (`documents`) or searched (`queries`), which i
 
 import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -125,12 +126,25 @@ class ElasticsearchIndex:
         return int(found["count"])
 
     def versions(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for id_, version in self._held():
+            found[id_] = max(version, found.get(id_, 0))
+        return found
+
+    def doubled(self) -> set[str]:
+        counts = Counter(id_ for id_, _ in self._held())
+        return {id_ for id_, count in counts.items() if count > 1}
+
+    def _held(self) -> list[tuple[str, int]]:
+        """The id and version of every document."""
         self._generations.check()
         self.refresh()
         question = {"version": True, "sort": ["_shard_doc"]}
         steps = itertools.repeat((_WINDOW, False))
         return self._looked_up(
-            lambda: {hit["_id"]: hit["_version"] for hits, _ in self._walked(question, steps) for hit in hits}
+            lambda: [
+                (hit["_id"], hit["_version"]) for hits, _ in self._walked(question, steps) for hit in hits
+            ]
         )
 
     def begin_rebuild(self) -> str:

@@ -170,11 +170,15 @@ with wanted as (
 )
 select changed.id, changed.copy_of as now, before.copy_of as before from changed join before using (id)
 
--- name: touch
+-- name: raise_to
 -- The documents changed: a new version each, and the index must hear of it.
-with changed as (
-    update article set version = version + 1 where id in (select id from article where id = any(%(articles)s) order by id for update)
-    returning id, version
+with wanted as (
+    select id, least from article
+    join unnest(%(articles)s::bigint[], %(least)s::bigint[]) as given (wanted_id, least) on id = wanted_id
+    order by id for update of article
+), changed as (
+    update article set version = greatest(version + 1, least) from wanted where article.id = wanted.id
+    returning article.id, version
 )
 insert into outbox (article_id, version, queued_at) select id, version, %(now)s from changed order by id
 on conflict (article_id) do update set version = excluded.version, due_at = 'epoch', reason = '', put_off = 0
