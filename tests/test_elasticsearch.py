@@ -144,6 +144,37 @@ def test_only_the_live_generation_stays_and_nothing_of_others_is_touched(engine,
     assert left == {other, *indices(engine).values()}
 
 
+def test_a_late_writer_brings_no_generation_back(engine, index):
+    """One that has lost its lock, and looked for the indices before the swap and makes one after it."""
+    late = engine.open()
+    [target] = late._generations.targets()
+    index.finish_rebuild(index.begin_rebuild())
+
+    with pytest.raises(EngineTrouble, match="was replaced"):
+        late._generations.index_of(target, 1999)
+    late.close()
+    assert "1999" not in indices(engine)
+
+
+def test_what_stands_in_a_generation_that_came_back_is_seen_and_can_be_deleted(engine, index):
+    """And nothing more is written there."""
+    index.put([document("a", title="gaz"), document("b", title="gaz")])
+    client = engine.connection().ask
+    dead = f"{engine.name}-2025-20200101t000000000000"
+    client.indices.create(index=dead, aliases={engine.name: {}})
+    client.index(index=dead, id="a", document={"id": "a", "copies": 0, "publisher": {}})
+    index.put([document("c", title="gaz")])
+
+    assert index.versions() == {"a": 1, "b": 1, "c": 1}
+    assert index.doubled() == {"a"}
+    index.delete([Tombstone("a", 5)])
+    index.put([document("a", version=6, title="gaz")])
+    assert index.doubled() == set()
+    assert index.count() == 3
+    index.finish_rebuild(index.begin_rebuild())
+    assert dead not in client.indices.get(index=f"{engine.name}-*").body
+
+
 def test_nobody_makes_an_index_by_writing(engine, index):
     """A writer that is late with its batch must not bring a removed generation back."""
     client = engine.connection().ask
@@ -358,6 +389,44 @@ def test_there_is_no_index(engine):
         f"there is no search index in {engine.address.url}",
         REBUILD,
     )
+
+
+# What a server says that has as many shards as it may, as version 9.3.2 does.
+FULL = "Validation Failed: 1: this action would add [2] shards, but this cluster currently has [1000]/[1000]"
+FULL += " maximum normal shards open;"
+
+
+def test_the_server_may_have_no_more_shards(engine):
+    cause = {"type": "validation_exception", "reason": FULL}
+    body = {"error": {**cause, "root_cause": [cause]}, "status": 400}
+    kinds = {"Content_Type": "application/json", "X_Elastic_Product": "Elasticsearch"}
+    with answering(400, json.dumps(body).encode(), **kinds) as url:
+        kind, said, hint = refusal(engine.open(url=url), lambda index: index.begin_rebuild())
+    assert kind is EngineTrouble
+    assert said.startswith(f"the search server at {url} has as many shards as it may: Validation Failed")
+    assert "cluster.max_shards_per_node" in hint
+
+
+def test_two_indices_with_names_that_begin_alike(engine, index):
+    """The template of each would make the indices of the other."""
+    longer = ElasticsearchIndex(engine.connection(), f"{engine.name}-notes")
+    kind, said, hint = refusal(longer, lambda longer: longer.setup())
+    assert kind is ConfigError
+    assert said.endswith(f"begin alike: {engine.name}")
+    assert "VEILLE_INDEX_NAME" in hint
+
+
+def test_an_index_that_somebody_else_made_is_not_deleted(engine, index):
+    """By another template, in the moment in which a writer wants to make it."""
+    client = engine.connection().ask
+    [target] = index._generations.targets()
+    name = f"{engine.name}-1999-{target.generation}"
+    client.indices.delete_index_template(name=engine.name)
+    client.indices.create(index=name)
+    with pytest.raises(ConfigError, match="is none of Veille's"):
+        index._generations.index_of(target, 1999)
+    assert client.indices.exists(index=name)
+    client.indices.delete(index=name)
 
 
 def test_there_is_no_template(engine):

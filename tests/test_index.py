@@ -14,7 +14,7 @@ from pipeline.checkup import all_checks
 from pipeline.model import Tombstone
 from pipeline.search.tantivy import TantivyIndex
 from pipeline.stages import index
-from pipeline.store import articles, leases, outbox
+from pipeline.store import REBUILD, articles, leases, outbox
 
 pytestmark = pytest.mark.slow
 
@@ -229,6 +229,21 @@ def test_reconcile_does_not_call_mended_what_is_not(runtime):
 
     assert done.mended == {"missing": 1}
     assert done.left["missing"] == [lost]
+
+
+def test_a_rebuild_that_was_broken_off_is_named_and_ended(runtime, veille):
+    """Not one that goes on. Until it is ended, everything is written twice."""
+    runtime.index.begin_rebuild()
+    with runtime.store.session_lock(REBUILD, wait_seconds=1):
+        assert doctor(runtime)[0] == "ok"
+        index.drain(runtime, "next")
+        assert runtime.index.rebuilding()
+
+    assert doctor(runtime) == ("warning", "2 documents, a rebuild that was broken off", "veille ingest")
+    assert b"a rebuild was broken off" in veille("index", "check", capture_output=True).stdout
+    index.drain(runtime, "next")
+    assert not runtime.index.rebuilding()
+    assert doctor(runtime)[0] == "ok"
 
 
 def test_the_check_fails_over_what_waits(runtime, veille):

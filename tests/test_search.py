@@ -644,6 +644,26 @@ def test_a_rebuild_is_seen_whole_when_it_is_finished(engine, index):
         assert reader.versions() == {"new": 1}
 
 
+def test_finishing_again_is_harmless(engine, index):
+    """The answer to the first time may have been lost; what others have begun since goes on."""
+    generation = index.begin_rebuild()
+    index.put([document("a", title="gaz")], generation=generation)
+    assert index.rebuilding() == generation
+    index.finish_rebuild(generation)
+    assert index.rebuilding() == ""
+    index.finish_rebuild(generation)
+    assert found(index, "gaz") == ["a"]
+
+    other = index.begin_rebuild()
+    index.finish_rebuild(generation)
+    assert index.rebuilding() == other
+    index.put([document("b", title="gaz")], generation=other)
+    index.finish_rebuild(other)
+    assert found(index, "gaz") == ["b"]
+    with pytest.raises(NotFound, match="is over"):
+        index.finish_rebuild(generation)
+
+
 def test_during_a_rebuild_writes_go_into_both(engine, index):
     index.put([document("a", title="gaz"), document("b", title="gaz"), document("lost", title="gaz")])
     generation = index.begin_rebuild()

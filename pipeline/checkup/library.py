@@ -82,11 +82,13 @@ def index(runtime: Runtime) -> Check:
         found += f", {figures.refused} refused"
     if figures.waiting:
         found += f", {figures.waiting} waiting, the oldest for {_span(timedelta(seconds=figures.oldest))}"
+    if figures.broken_off:
+        found += ", a rebuild that was broken off"
     if not figures.explained:
         return Check("index", "failed", f"{found}; the store has {figures.stored}", "veille index reconcile")
     if figures.refused:
         return Check("index", "failed", found, "veille index check")
-    if figures.waiting:
+    if figures.waiting or figures.broken_off:
         return Check("index", "warning", found, "veille ingest")
     return Check("index", "ok", f"{found}, as many as in the store")
 

@@ -136,13 +136,18 @@ def check_index(json: Json = False) -> None:
     with Runtime(from_environment()) as runtime:
         runtime.require_library()
         found, reasons = index.differences(runtime), index.reasons(runtime)
-        oldest = index.figures(runtime).oldest if found["waiting"] else 0.0
+        figures = index.figures(runtime)
+        oldest = figures.oldest if found["waiting"] else 0.0
     if json:
-        show.emit(found | {"oldest_waiting": oldest, "reasons": reasons})
+        show.emit(
+            found | {"oldest_waiting": oldest, "reasons": reasons, "broken_off_rebuild": figures.broken_off}
+        )
     elif any(found.values()):
         _print_differences(found, reasons, "veille index reconcile", oldest=oldest)
     else:
         typer.echo("the index holds what the store holds")
+    if figures.broken_off and not json:
+        typer.echo("a rebuild was broken off; the next writer ends it  → veille ingest")
     raise typer.Exit(1 if any(found.values()) else 0)
 
 

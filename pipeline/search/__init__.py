@@ -197,8 +197,14 @@ class Index(Protocol):
         Readers see nothing of it. A rebuild that is under way, be it alive or long dead, is over.
         """
 
+    def rebuilding(self) -> str:
+        """The generation that is being rebuilt, be it by somebody alive or not; empty if there is none."""
+
     def finish_rebuild(self, generation: str) -> None:
-        """Make the generation the live one. Raises NotFound if that rebuild is over."""
+        """Make the generation the live one. Raises NotFound if that rebuild is over without that.
+
+        Repeating it is harmless.
+        """
 
     def abandon_rebuild(self, generation: str) -> None:
         """Forget the generation, if it is still being rebuilt."""

@@ -157,14 +157,17 @@ class TantivyIndex:
         self._sweep()
         return generation
 
+    def rebuilding(self) -> str:
+        return self._named(_REBUILDING)
+
     def finish_rebuild(self, generation: str) -> None:
-        self._targets(generation)
-        self._name(_CURRENT, generation)
-        self._forget_rebuild()
+        if self._named(_CURRENT) != generation:
+            self._targets(generation)
+            self._name(_CURRENT, generation)
+        self._forget_rebuild(generation)
 
     def abandon_rebuild(self, generation: str) -> None:
-        if self._named(_REBUILDING) == generation:
-            self._forget_rebuild()
+        self._forget_rebuild(generation)
 
     def close(self) -> None:
         self._held = None
@@ -237,10 +240,11 @@ class TantivyIndex:
         written.replace(self._folder / file)
         sync_names(self._folder)
 
-    def _forget_rebuild(self) -> None:
-        (self._folder / _REBUILDING).unlink(missing_ok=True)
-        sync_names(self._folder)
-        self._sweep()
+    def _forget_rebuild(self, generation: str) -> None:
+        if self._named(_REBUILDING) == generation:
+            (self._folder / _REBUILDING).unlink(missing_ok=True)
+            sync_names(self._folder)
+            self._sweep()
 
     def _sweep(self) -> None:
         """Remove the generations that nothing names. Readers that have one open keep its files."""

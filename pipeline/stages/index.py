@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from pipeline import failpoints, search
-from pipeline.errors import EngineTrouble, NotFound
+from pipeline.errors import Busy, EngineTrouble, NotFound
 from pipeline.model import Document, Tombstone
 from pipeline.runtime import Runtime
 from pipeline.search import Index, Verdicts
@@ -28,6 +28,7 @@ from pipeline.store import REBUILD as REBUILDING
 BATCH = 500  # documents a commit of the index
 HOLD_SECONDS = 5.0  # the longest that one writer keeps the others waiting
 WAIT_SECONDS = 30.0
+AT_ONCE = 0.01  # to look whether somebody has a lock
 SOON_SECONDS = 30.0  # a document that the engine has put off for longer is left to a later run
 REBUILD_SECONDS = 6 * 3600.0  # 1 million documents take about an hour of one core
 
@@ -82,6 +83,7 @@ class Figures:
     waiting: int
     oldest: float  # seconds that the oldest of them has waited
     refused: int
+    broken_off: bool  # a rebuild, whose generation is still written to
 
     @property
     def explained(self) -> bool:
@@ -98,6 +100,7 @@ def drain(runtime: Runtime, run: str, *, patience: Patience | None = None) -> in
     was nothing else, that is EngineTrouble. Raises Busy if the index is not free within WAIT_SECONDS.
     """
     patience = patience or Patience()
+    _abandon_broken_off(runtime)
     written, put_off = 0, ""
     while _anything_free(runtime):
         with _writing(runtime):
@@ -254,7 +257,37 @@ def figures(runtime: Runtime) -> Figures:
     """The index and the store in figures that cost little, however large they are. Raises NotFound."""
     with runtime.store.transaction("figures") as tx:
         stored, dirty = articles.count(tx), outbox.size(tx)
-    return Figures(runtime.index.count(), stored, dirty.waiting, dirty.age(runtime.now()), dirty.refused)
+    return Figures(
+        held=runtime.index.count(),
+        stored=stored,
+        waiting=dirty.waiting,
+        oldest=dirty.age(runtime.now()),
+        refused=dirty.refused,
+        broken_off=_broken_off(runtime),
+    )
+
+
+def _broken_off(runtime: Runtime) -> bool:
+    """Whether a generation is being built by nobody."""
+    if not runtime.index.rebuilding():
+        return False
+    with suppress(Busy), runtime.store.session_lock(REBUILDING, wait_seconds=AT_ONCE):
+        return bool(runtime.index.rebuilding())
+    return False
+
+
+def _abandon_broken_off(runtime: Runtime) -> None:
+    """End a rebuild whose process has died: everything would be written twice for ever."""
+    with suppress(Busy, EngineTrouble):  # somebody builds it, or writes; the next writer looks again
+        if not runtime.index.rebuilding():
+            return
+        with (
+            runtime.store.session_lock(REBUILDING, wait_seconds=AT_ONCE),
+            runtime.store.session_lock(INDEX, wait_seconds=WAIT_SECONDS),
+        ):
+            generation = runtime.index.rebuilding()
+            runtime.index.abandon_rebuild(generation)
+        log.warning("a rebuild that was broken off is ended", extra={"generation": generation})
 
 
 def _differing(runtime: Runtime) -> set[Difference]:

@@ -30,6 +30,19 @@ _CHECK = "check VEILLE_INDEX_URL and that the server runs, then run the command 
 _BAD_REQUEST, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _CONFLICT, _TOO_MANY = 400, 401, 403, 404, 409, 429
 _NOT_ACCEPTABLE = 406
 _SERVER_ERROR = 500
+# What somebody has to do something about, after which Veille goes on by itself.
+_INVALID = "validation_exception"  # of a request for one shard more than a server may have
+_FOR_NOW = {
+    "cluster_block_exception": (
+        "the search server at {} takes no writes for now",
+        "free some disk on the server; Veille goes on by itself",
+    ),
+    "index_closed_exception": ("an index at {} is closed", "open it"),
+    _INVALID: (
+        "the search server at {} has as many shards as it may",
+        "delete indices that nobody needs, or raise cluster.max_shards_per_node",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -128,15 +141,11 @@ class Connection:
 
 def of_problem(url: str, user: str, status: int, kind: str, reason: str) -> VeilleError | None:
     """What a refusal means that is not about one document, be it of a request or of an item of a batch."""
-    if kind == "cluster_block_exception":
-        return EngineTrouble(
-            f"the search server at {url} takes no writes for now: {reason[:200]}",
-            hint="free some disk on the server; Veille goes on by itself",
-        )
+    if kind in _FOR_NOW and (kind != _INVALID or "shards open" in reason):
+        said, hint = _FOR_NOW[kind]
+        return EngineTrouble(f"{said.format(url)}: {reason[:200]}", hint=hint)
     if kind == "index_not_found_exception":
         return missing(url)
-    if kind == "index_closed_exception":
-        return EngineTrouble(f"an index at {url} is closed: {reason[:200]}", hint="open it")
     if status == _FORBIDDEN or kind == "security_exception":
         return ConfigError(f"{user!r} may not do this at {url}: {reason[:200]}", hint=SETUP)
     if status == _TOO_MANY or status >= _SERVER_ERROR:
@@ -165,6 +174,11 @@ def refused_template(url: str, reason: str) -> ConfigError:
         return ConfigError(
             f"the search server at {url} lacks what the analysis of French needs: {reason[:200]}",
             hint=f"use the usual distribution of Elasticsearch {MAJOR}, then run: veille index setup",
+        )
+    if other := re.search(r"matching patterns from existing templates \[([^\]]+)\]", reason):
+        return ConfigError(
+            f"the name of this index and that of another one at {url} begin alike: {other[1]}",
+            hint="set VEILLE_INDEX_NAME so that neither name is the beginning of the other",
         )
     return ConfigError(f"the search server at {url} refuses the index template: {reason[:300]}")
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import orjson
 
-from pipeline.errors import ConfigError, NotFound
+from pipeline.errors import ConfigError, EngineTrouble, NotFound
 from pipeline.installation import ROOT
 from pipeline.search import REBUILD, missing
 from pipeline.search.elasticsearch.connection import SETUP, Connection, problem, refused_template
@@ -27,11 +27,16 @@ _NEWER: Final = "install the newer Veille that made it"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One generation that a write goes to, with the indices that it has so far."""
+    """One generation that a write goes to, with the indices that it has so far.
+
+    Only what is deleted goes to one that is not `current`: a late writer has brought it back beside the live
+    one, and nothing is to stay there.
+    """
 
     generation: str
     live: bool
     indices: set[str]
+    current: bool = True
 
 
 class Generations:
@@ -81,9 +86,10 @@ class Generations:
         """
         aliases = self._aliases()
         found = [
-            Target(generation, live, set(indices))
+            Target(generation, live, set(indices), current=generation == max(generations))
             for live, alias in ((True, self.name), (False, self._rebuilding))
-            for generation, indices in _by_generation(aliases[alias]).items()
+            for generations in [_by_generation(aliases[alias])]
+            for generation, indices in generations.items()
         ]
         if not found:
             raise missing(self._connection.url)
@@ -102,12 +108,27 @@ class Generations:
         return Target(generation, live=False, indices=set(indices))
 
     def index_of(self, target: Target, year: int) -> str:
-        """The index of that year, which is made if there is none."""
+        """The index of that year, which is made if there is none.
+
+        Raises EngineTrouble where the generation was replaced in between: whoever held no lock any more, and
+        did not know, brings nothing back.
+        """
         name = f"{self.name}-{year:04}-{target.generation}"
         if name not in target.indices:
-            self._create(name, live=target.live)
+            self._expect(target)
+            made = self._create(name, live=target.live)
+            try:
+                self._expect(target)
+            except EngineTrouble:
+                self._delete([name] if made else [])
+                raise
             target.indices.add(name)
         return name
+
+    def _expect(self, target: Target) -> None:
+        alias = self.name if target.live else self._rebuilding
+        if target.indices.isdisjoint(self._aliases()[alias]):
+            raise EngineTrouble(f"the index at {self._connection.url} was replaced in this moment")
 
     def check(self) -> None:
         """Raises NotFound if there is no live index, and ConfigError if its schema is not ours."""
@@ -129,8 +150,19 @@ class Generations:
         return generation
 
     def finish(self, generation: str) -> None:
-        """Let the alias lead to this generation alone. Raises NotFound if its building is over."""
-        new, old = sorted(self.rebuilt(generation).indices), sorted(self._aliases()[self.name])
+        """Let the alias lead to this generation alone. Raises NotFound if its building is over otherwise."""
+        live = self._aliases()[self.name]
+        new = _by_generation(live).get(generation)
+        if not new:
+            new = sorted(self.rebuilt(generation).indices)
+            self._swap(new, live)
+        self._sweep(keep=new)
+
+    def rebuilding(self) -> str:
+        """The generation that is being built; empty if none is."""
+        return max(_by_generation(self._aliases()[self._rebuilding]), default="")
+
+    def _swap(self, new: Collection[str], old: Collection[str]) -> None:
         client = self._connection.ask.indices
         with self._connection.translated():
             client.put_settings(index=",".join(new), settings={"refresh_interval": None})
@@ -142,7 +174,6 @@ class Generations:
                     *({"add": {"index": index, "alias": self.name}} for index in new),
                 ]
             )
-        self._sweep(keep=new)
 
     def abandon(self, generation: str) -> None:
         """Forget the generation, if it is being built."""
@@ -150,21 +181,24 @@ class Generations:
         if generation in _by_generation(aliases[self._rebuilding]):
             self._sweep(keep=aliases[self.name])
 
-    def _create(self, name: str, *, live: bool) -> None:
-        """Make an index by the server's template. Another writer may have made it in the same moment."""
+    def _create(self, name: str, *, live: bool) -> bool:
+        """Make an index by the server's template; False if another writer made it in the same moment."""
         import elasticsearch
 
         alias = self.name if live else self._rebuilding
         settings = None if live else {"refresh_interval": "-1"}  # what nobody reads need not be searchable
+        made = True
         with self._connection.translated():
             try:
                 self._connection.ask.indices.create(index=name, aliases={alias: {}}, settings=settings)
             except elasticsearch.BadRequestError as error:
                 if problem(error.body)[0] != "resource_already_exists_exception":
                     raise
+                made = False
         if (schema := self._schema([name])) != self.version:
-            self._delete([name])
+            self._delete([name] if made else [])
             raise self._unfit("index template", schema)
+        return made
 
     def _unfit(self, what: str, schema: int) -> ConfigError:
         found = f"has schema {schema}" if schema else "is none of Veille's"
@@ -182,10 +216,11 @@ class Generations:
                 found = self._connection.look.indices.get_mapping(
                     index=",".join(new), filter_path="*.mappings._meta.version", ignore_unavailable=True
                 ).body
-            for index in new:
-                mapping = found.get(index, {}).get("mappings", {})
-                self._schemas[index] = int(mapping.get("_meta", {}).get("version", 0))
-        schemas = {self._schemas[index] for index in indices}
+            # One that is not found may have been made a moment ago, or be gone: it is looked at again.
+            self._schemas |= {
+                index: int(held["mappings"]["_meta"]["version"]) for index, held in found.items()
+            }
+        schemas = {self._schemas.get(index, 0) for index in indices}
         return 0 if 0 in schemas else max(schemas)
 
     def _template_version(self) -> int:

@@ -150,6 +150,9 @@ class ElasticsearchIndex:
     def begin_rebuild(self) -> str:
         return self._generations.begin()
 
+    def rebuilding(self) -> str:
+        return self._generations.rebuilding()
+
     def finish_rebuild(self, generation: str) -> None:
         self._generations.finish(generation)
 
@@ -174,6 +177,7 @@ class ElasticsearchIndex:
             bulk.indexing(self._place(target, document.first_seen), document.id, document.version, body)
             for document, body in given
             for target in targets
+            if target.current
         ]
 
     def _deletions(self, gone: Iterable[Tombstone], targets: Iterable[Target]) -> list[bulk.Operation]:
@@ -192,7 +196,9 @@ class ElasticsearchIndex:
 
     def _places(self, target: Target, first_seen: datetime | None) -> list[str]:
         """Where the document may be: in one index, if it is known when it was first seen."""
-        return sorted(target.indices) if first_seen is None else [self._place(target, first_seen)]
+        if first_seen is None or not target.current:
+            return sorted(target.indices)
+        return [self._place(target, first_seen)]
 
     def _page(self, question: dict[str, Any], offset: int, limit: int) -> dict[str, Any]:
         """The answer with one page of its results."""
