@@ -25,6 +25,7 @@ from pipeline.query import (
     Words,
     parse,
 )
+from pipeline.query.tree import NEIGHBOURS
 
 
 def shown(tree) -> str:
@@ -165,6 +166,11 @@ def test_a_query_means(text, meaning):
 )
 def test_plain_words_beside_each_other_are_neighbours(text, neighbours):
     assert [shown(pair) for pair in parse(text).neighbours] == neighbours
+
+
+def test_only_the_first_neighbours_count():
+    """Whoever pastes a page asks for no order, and an engine would have to look for thousands of phrases."""
+    assert len(parse(" ".join(f"mot{i}" for i in range(200))).neighbours) == NEIGHBOURS
 
 
 @pytest.mark.parametrize(

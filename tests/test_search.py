@@ -193,6 +193,13 @@ def test_a_query_may_be_as_deep_as_the_language_allows(library, pattern):
         library.search(f'{text} publisher:"Le Courrier"', filters=filters)
 
 
+def test_a_query_may_be_as_long_as_the_language_allows(library):
+    """A page of text that somebody pastes: each word in three fields, and neighbours."""
+    words = [f"mot{i}" for i in range(q.MAX_PARTS)]
+    assert library.search(" ".join(words)).total == 0
+    assert library.search(" OR ".join([*words[1:], "Ukraine"])).total > 0
+
+
 def test_a_prefix_finds_every_word_that_begins_so(index):
     """Engines like to stop after 50 words."""
     put(index, (document(str(i), text=f"le canton vaud{i:03}") for i in range(300)))
@@ -512,16 +519,25 @@ def test_pages_are_parts_of_one_order_and_undated_articles_come_last(index, sort
 
 @pytest.mark.slow
 def test_pages_reach_beyond_ten_thousand(index):
+    """In every order, with the undated at the end; the last page ends where the articles do."""
     start = datetime(2024, 1, 1, tzinfo=UTC)
-    put(
-        index,
-        (document(str(i), title="gaz", published=start + timedelta(minutes=i)) for i in range(10_050)),
-    )
+    moments = [None if i % 170 == 0 else start + timedelta(minutes=i) for i in range(10_050)]
+    put(index, (document(str(i), title="gaz", published=at) for i, at in enumerate(moments)))
+    dated = [str(i) for i, at in enumerate(moments) if at]
+    undated = {str(i) for i, at in enumerate(moments) if not at}
+    assert len(undated) == 60
 
-    answer = index.search("gaz", sort=Sort.NEWEST, offset=10_040, limit=100)
-
-    assert answer.total == 10_050
-    assert [result.id for result in answer.results] == [str(i) for i in range(9, -1, -1)]
+    for sort in Sort:
+        whole = [result.id for result in index.search("gaz", sort=sort, limit=11_000).results]
+        assert len(whole) == len(set(whole)) == 10_050
+        if sort is not Sort.RELEVANCE:  # by which all are equal
+            assert whole[:-60] == (dated if sort is Sort.OLDEST else dated[::-1])
+            assert set(whole[-60:]) == undated
+        for offset in (9_980, 10_040, 10_050):
+            page = index.search("gaz", sort=sort, facets=("language",), offset=offset, limit=100)
+            assert page.total == 10_050
+            assert page.facets[0].counts == (("fr", 10_050),)
+            assert [result.id for result in page.results] == whole[offset : offset + 100]
 
 
 # Writing

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import Enum, auto
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Final, TypeAlias
 
 from pipeline.errors import Permanent
@@ -58,6 +58,7 @@ FIELDS: Final = {
 
 
 NEAR: Final = 2  # words that may stand between neighbours: « garanties de la sécurité »
+NEIGHBOURS: Final = 32  # pairs; each costs an engine a dozen phrases, and who pastes a page asks for no order
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +138,15 @@ class And:
     @property
     def neighbours(self) -> tuple[Words, ...]:
         """Every two plain words that follow each other in the query, as a phrase that need not stand: where
-        it does, the words are more likely to mean together what was asked for.
+        it does, the words are more likely to mean together what was asked for. The first NEIGHBOURS of them.
         """
-        return tuple(
+        pairs = (
             Words(one.field, (*one.terms, replace(other.terms[0], offset=1)), slop=NEAR)
             for one, other in pairwise(self.parts)
             if isinstance(one, Words) and isinstance(other, Words)
             if one.plain and other.plain and one.field == other.field
         )
+        return tuple(islice(pairs, NEIGHBOURS))
 
 
 @dataclass(frozen=True, slots=True)

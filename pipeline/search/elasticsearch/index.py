@@ -139,13 +139,14 @@ class ElasticsearchIndex:
         """The id and version of every document."""
         self._generations.check()
         self.refresh()
+        return self._looked_up(self._all_held)
+
+    def _all_held(self) -> list[tuple[str, int]]:
         question = {"version": True, "sort": ["_shard_doc"]}
         steps = itertools.repeat((_WINDOW, False))
-        return self._looked_up(
-            lambda: [
-                (hit["_id"], hit["_version"]) for hits, _ in self._walked(question, steps) for hit in hits
-            ]
-        )
+        with self._view() as view:
+            walked = self._walked(view, question, steps)
+            return [(hit["_id"], hit["_version"]) for hits, _ in walked for hit in hits]
 
     def begin_rebuild(self) -> str:
         return self._generations.begin()
@@ -205,29 +206,30 @@ class ElasticsearchIndex:
         if offset + limit <= _WINDOW:
             shown = {"from": offset, "size": limit, "_source": _SHOWN}
             return self._asked({**question, **shown}, index=self.name)
-        answer = self._asked({**question, "size": 0}, index=self.name)
         steps = [*_steps(offset, wanted=False), *_steps(limit, wanted=True)]
         found = {name: question[name] for name in ("query", "sort")}
-        walked = self._walked(found, steps)
-        answer["hits"]["hits"] = [hit for hits, wanted in walked if wanted for hit in hits]
+        with self._view() as view:  # the number and the page are of one moment
+            answer = self._asked({**question, "size": 0, "pit": view})
+            walked = self._walked(view, found, steps)
+            answer["hits"]["hits"] = [hit for hits, wanted in walked if wanted for hit in hits]
         return answer
 
     def _walked(
-        self, question: dict[str, Any], steps: Iterable[_Step]
+        self, view: dict[str, str], question: dict[str, Any], steps: Iterable[_Step]
     ) -> Iterator[tuple[list[dict[str, Any]], bool]]:
-        """The results of one unchanging view of the index, step by step, until there are no more."""
+        """The results, step by step, until there are no more."""
         after: dict[str, Any] = {}
-        with self._view() as view:
-            for size, wanted in steps:
-                asked = {"size": size, "_source": _SHOWN if wanted else False, "track_total_hits": False}
-                hits = self._asked({**question, **asked, "pit": view, **after})["hits"]["hits"]
-                yield hits, wanted
-                if len(hits) < size:
-                    return
-                after = {"search_after": hits[-1]["sort"]}
+        for size, wanted in steps:
+            asked = {"size": size, "_source": _SHOWN if wanted else False, "track_total_hits": False}
+            hits = self._asked({**question, **asked, "pit": view, **after})["hits"]["hits"]
+            yield hits, wanted
+            if len(hits) < size:
+                return
+            after = {"search_after": hits[-1]["sort"]}
 
     @contextmanager
     def _view(self) -> Iterator[dict[str, str]]:
+        """A view of the index that does not change."""
         client = self._connection.ask
         view = client.open_point_in_time(index=self.name, keep_alive=_KEEP).body["id"]
         try:
