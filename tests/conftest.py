@@ -117,6 +117,48 @@ def elasticsearch_server(tmp_path_factory):
         yield address
 
 
+@pytest.fixture
+def engine(elasticsearch_server):
+    """A place of this test's own on the search server."""
+    from engines import Elasticsearch
+
+    made = Elasticsearch(elasticsearch_server)
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def open_on_server(engine, tmp_path, database_url):
+    """Opens runtimes of one library with its index on the search server: `open_on_server(index_url=…)`."""
+    import shelves
+
+    from pipeline.runtime import Runtime
+
+    with ExitStack() as stack:
+
+        def opened(address=engine.address, **changes):
+            its = {
+                "index_url": address.url,
+                "index_user": address.user,
+                "index_password": address.password,
+                "index_name": engine.name,
+            }
+            settings = shelves.settings(tmp_path / "home", database_url, **its | changes)
+            return stack.enter_context(Runtime(settings))
+
+        yield opened
+
+
+@pytest.fixture
+def on_server(open_on_server):
+    """A library with an empty index on the search server."""
+    from pipeline.stages import index
+
+    runtime = open_on_server()
+    index.set_up(runtime)
+    return runtime
+
+
 @pytest.fixture(scope="session")
 def workers():
     """CPU workers for all tests: a cold one costs 4 CPU-s."""

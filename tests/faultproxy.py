@@ -22,11 +22,15 @@ BUSY = {"error": {"type": "es_rejected_execution_exception", "reason": "rejected
 
 @dataclass
 class Seen:
-    """One request: when it came, where to, and what was done to it; empty if it was let through."""
+    """One request: when it came, where to, and what was done to it; empty if it was let through.
+
+    `documents` are those of a batch.
+    """
 
     at: float
     path: str
     fault: str
+    documents: int = 0
 
 
 @dataclass
@@ -108,7 +112,8 @@ class FaultProxy:
         body = await reader.readexactly(length)
         path = head.split(b" ", 2)[1].decode()
         fault = self._chosen(path)
-        self.seen.append(Seen(time.monotonic(), path, fault))
+        documents = len(_operations(body)) if "_bulk" in path else 0
+        self.seen.append(Seen(time.monotonic(), path, fault, documents))
         return await getattr(self, f"_{fault or 'pass'}")(Exchange(writer, head, body))
 
     def _chosen(self, path: str) -> str:

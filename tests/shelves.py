@@ -43,7 +43,7 @@ def all_again(runtime: Runtime) -> None:
         tx.execute("update article set version = version + 1")
         tx.execute(
             "insert into outbox (article_id, version, queued_at) select id, version, now() from article"
-            " on conflict (article_id) do update"
+            " order by id on conflict (article_id) do update"
             " set version = excluded.version, due_at = 'epoch', reason = '', put_off = 0"
         )
 

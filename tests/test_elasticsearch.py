@@ -10,7 +10,6 @@ import threading
 from dataclasses import replace
 
 import pytest
-from engines import Elasticsearch
 from faultproxy import FaultProxy
 from invented import PARIS, document
 
@@ -24,13 +23,6 @@ pytestmark = pytest.mark.elasticsearch
 
 LAST_OF_2024 = dt.datetime(2024, 12, 31, 23, 59, tzinfo=PARIS)
 FIRST_OF_2025 = dt.datetime(2025, 1, 1, 0, 0, tzinfo=PARIS)
-
-
-@pytest.fixture
-def engine(elasticsearch_server):
-    made = Elasticsearch(elasticsearch_server)
-    yield made
-    made.remove()
 
 
 @pytest.fixture
