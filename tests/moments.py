@@ -61,6 +61,7 @@ READING = {
     "recent": "the last runs, for the demonstration",
     "tell": "what came of the demonstration",
     "still_refused": "what the engine refuses after it was asked again",
+    "reasons": "why the engine refused documents or put them off",
     "figures": "how many documents there should be, for `veille doctor`",
     "doctor": "what `veille doctor` asks",
     "count": "how many documents a new index will have, for the progress bar",
