@@ -166,7 +166,9 @@ def test_patience_ends():
     slept.clear()
     busy = Verdicts(later=(Refusal("a", "busy"),))
     patience.heard(busy, took_some=True)
-    assert slept[0] < 1
+    patience.heard(Verdicts(untold=("a",)), took_some=True)
+    assert max(slept) < 1
+    assert len(slept) == 2
     for _ in range(10):
         patience.heard(busy, took_some=False)
     assert LEAST / 2 < slept[-1] <= MOST

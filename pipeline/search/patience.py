@@ -49,8 +49,9 @@ class Patience:
             self.worked()
         if verdicts.trouble:
             self.failed(verdicts.trouble)
-        elif verdicts.later:
-            self._was_put_off(verdicts.later[0].reason, took_some=took_some)
+        elif verdicts.undone:
+            reasons = (refusal.reason for refusal in verdicts.later)
+            self._was_put_off(next(reasons, "it is too busy"), took_some=took_some)
 
     def failed(self, error: EngineTrouble) -> None:
         """A whole request failed: wait. Raises the error where it has gone on for too long."""

@@ -111,6 +111,8 @@ def drain(runtime: Runtime, run: str, *, patience: Patience | None = None) -> in
             put_off = next((refusal.reason for refusal in batch.verdicts.later), put_off)
     if put_off and not written:
         raise EngineTrouble(put_off, hint="veille index check")
+    if left := _waiting(runtime) if put_off else 0:
+        log.warning("left to a later run", extra={"run": run, "documents": left, "reason": put_off})
     if written:
         with suppress(EngineTrouble, NotFound):  # seen a little later; NotFound: a first rebuild is under way
             runtime.index.refresh()
@@ -319,6 +321,11 @@ def _compared(runtime: Runtime) -> set[Difference]:
         Difference("left over", id_, None, held[id_]) for id_ in held.keys() - waiting.keys() - refused.keys()
     }
     return found
+
+
+def _waiting(runtime: Runtime) -> int:
+    with runtime.store.transaction("left") as tx:
+        return outbox.size(tx).waiting
 
 
 def _anything_free(runtime: Runtime) -> bool:
