@@ -1,11 +1,7 @@
-"""The last stage: the outbox is drained into the search index.
+"""The last stage: the outbox is drained into the search index, batch by batch (`batches`).
 
-Does not change articles. Documents are read at their current version after they were claimed, written,
-and struck from the outbox only after the engine's own answer for each, only if that version is still the
-current one, and only under the lease: what was saved meanwhile stays, and so does what the engine put off,
-which waits longer each time and stands in nobody's way.
-
-Whoever writes holds the index's lock: alone, or with other writers where the engine is `concurrent`.
+Does not change articles, but their versions. Whoever writes holds the index's lock: alone, or with other
+writers where the engine is `concurrent`.
 """
 
 import logging
@@ -13,16 +9,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from pipeline import failpoints, search
+from pipeline import search
 from pipeline.errors import Busy, EngineTrouble, NotFound
 from pipeline.model import Document, Tombstone
 from pipeline.runtime import Runtime
-from pipeline.search import Index, Verdicts
 from pipeline.search.patience import Patience
-from pipeline.store import INDEX, articles, leases, outbox
+from pipeline.stages import batches
+from pipeline.stages.batches import Batch
+from pipeline.store import INDEX, articles, outbox
 from pipeline.store import REBUILD as REBUILDING
 
 BATCH = 500  # documents a commit of the index
@@ -31,7 +28,6 @@ WAIT_SECONDS = 30.0
 AT_ONCE = 0.01  # to look whether somebody has a lock
 SOON_SECONDS = 30.0  # a document that the engine has put off for longer is left to a later run
 REBUILD_SECONDS = 6 * 3600.0  # 1 million documents take about an hour of one core
-
 ANSWER_SECONDS = 20.0  # somebody waits for an answer, and may have named the wrong server
 
 MENDABLE = ("missing", "left over", "another version", "doubled")
@@ -44,18 +40,6 @@ Advance = Callable[[int], None]
 
 
 log = logging.getLogger(__name__)
-
-
-class _Batch(NamedTuple):
-    """How many documents of a batch are done, refused ones aside, and what the engine said of the others."""
-
-    done: int
-    verdicts: Verdicts
-
-    @property
-    def took_some(self) -> bool:
-        """Whether the engine took anything, or looked at it and refused it."""
-        return bool(self.done or self.verdicts.refused)
 
 
 class Difference(NamedTuple):
@@ -104,14 +88,14 @@ def drain(runtime: Runtime, run: str, *, patience: Patience | None = None) -> in
     written, put_off = 0, ""
     while _anything_free(runtime):
         with _writing(runtime):
-            batches = _write_for_a_while(runtime)
-        written += sum(batch.done for batch in batches)
-        for batch in batches:  # only the last one may have to be waited for
+            done = _write_for_a_while(runtime)
+        written += sum(batch.done for batch in done)
+        for batch in done:  # only the last one may have to be waited for
             patience.heard(batch.verdicts, took_some=batch.took_some)
             put_off = next((refusal.reason for refusal in batch.verdicts.later), put_off)
-    if put_off and not written:
-        raise EngineTrouble(put_off, hint="veille index check")
     if left := _waiting(runtime) if put_off else 0:
+        if not written:
+            raise EngineTrouble(put_off, hint="veille index check")
         log.warning("left to a later run", extra={"run": run, "documents": left, "reason": put_off})
     if written:
         with suppress(EngineTrouble, NotFound):  # seen a little later; NotFound: a first rebuild is under way
@@ -213,7 +197,7 @@ def _exists(runtime: Runtime) -> bool:
 def _rebuild(runtime: Runtime, advance: Advance) -> int:
     total = 0
 
-    def batches() -> Iterator[list[Document]]:
+    def read() -> Iterator[list[Document]]:
         nonlocal total
         after = 0
         while True:
@@ -229,7 +213,7 @@ def _rebuild(runtime: Runtime, advance: Advance) -> int:
 
     refused = search.rebuild(
         runtime.index,
-        batches(),
+        read(),
         alone=lambda: runtime.store.session_lock(INDEX, wait_seconds=WAIT_SECONDS),
         writing=lambda: _writing(runtime),
     )
@@ -345,65 +329,14 @@ def _writing(runtime: Runtime) -> AbstractContextManager[None]:
     return runtime.store.session_lock(INDEX, wait_seconds=WAIT_SECONDS, shared=runtime.index.concurrent)
 
 
-def _write_for_a_while(runtime: Runtime) -> list[_Batch]:
+def _write_for_a_while(runtime: Runtime) -> list[Batch]:
     """Write batches, under the index's lock, until none is left, others have waited long enough, or the
     engine puts documents off.
     """
-    batches: list[_Batch] = []
+    done: list[Batch] = []
     ends = time.monotonic() + HOLD_SECONDS
-    while batch := _write_batch(runtime):
-        batches.append(batch)
+    while batch := batches.write(runtime, limit=BATCH):
+        done.append(batch)
         if batch.verdicts.undone or time.monotonic() > ends:
             break
-    return batches
-
-
-def _write_batch(runtime: Runtime) -> _Batch | None:
-    """Write one batch, under the index's lock; None if nothing is free."""
-    store = runtime.store
-    with store.transaction("claim_documents") as tx:
-        token = leases.new_token(tx)
-        ids = outbox.claim(tx, token=token, lease=store.lease_seconds, now=runtime.now(), limit=BATCH)
-    if not ids:
-        return None
-    with runtime.keeper.keep(token):
-        with store.transaction("read_documents") as tx:
-            living, dead = articles.documents(tx, ids, runtime.catalogue)
-        verdicts = _sent(runtime.index, living, dead)
-        failpoints.reach("after_index_write")
-        _acknowledge(runtime, token, (*living, *dead), verdicts)
-    return _Batch(len(ids) - len(verdicts.undone) - len(verdicts.refused), verdicts)
-
-
-def _sent(index: Index, living: Sequence[Document], dead: Sequence[Tombstone]) -> Verdicts:
-    """What the engine says of both; after a request that failed, no other follows."""
-    put = index.put(living)
-    if put.trouble:
-        return replace(put, untold=(*put.untold, *(tombstone.id for tombstone in dead)))
-    deleted = index.delete(dead)
-    return Verdicts(
-        (*put.refused, *deleted.refused),
-        (*put.later, *deleted.later),
-        (*put.untold, *deleted.untold),
-        deleted.trouble,
-    )
-
-
-def _acknowledge(
-    runtime: Runtime, token: int, sent: Iterable[Document | Tombstone], verdicts: Verdicts
-) -> None:
-    """Strike what was written at its version, and keep what was not, as the engine's words ask."""
-    versions = {int(one.id): one.version for one in sent}
-    refused, later = (
-        {int(refusal.id): (versions[int(refusal.id)], refusal.reason) for refusal in refusals}
-        for refusals in (verdicts.refused, verdicts.later)
-    )
-    untold = {id_: versions[id_] for id_ in map(int, verdicts.untold)}
-    done = {id_: versions[id_] for id_ in versions.keys() - refused.keys() - later.keys() - untold.keys()}
-    for refusal in verdicts.refused:
-        log.warning("refused by the search engine", extra={"document": refusal.id, "reason": refusal.reason})
-    with runtime.store.transaction("acknowledge") as tx:
-        outbox.quarantine(tx, token, refused)
-        outbox.put_off(tx, token, later, now=runtime.now())
-        outbox.pass_over(tx, token, untold, now=runtime.now())
-        outbox.acknowledge(tx, token, done)
+    return done
