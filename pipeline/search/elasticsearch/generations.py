@@ -115,20 +115,17 @@ class Generations:
         """
         name = f"{self.name}-{year:04}-{target.generation}"
         if name not in target.indices:
-            self._expect(target)
-            made = self._create(name, live=target.live)
-            try:
-                self._expect(target)
-            except EngineTrouble:
+            made = self._stands(target) and self._create(name, live=target.live)
+            if not self._stands(target):
                 self._delete([name] if made else [])
-                raise
+                raise EngineTrouble(f"the index at {self._connection.url} was replaced in this moment")
             target.indices.add(name)
         return name
 
-    def _expect(self, target: Target) -> None:
+    def _stands(self, target: Target) -> bool:
+        """Whether the generation is still what it was when it was looked for."""
         alias = self.name if target.live else self._rebuilding
-        if target.indices.isdisjoint(self._aliases()[alias]):
-            raise EngineTrouble(f"the index at {self._connection.url} was replaced in this moment")
+        return not target.indices.isdisjoint(self._aliases()[alias])
 
     def check(self) -> None:
         """Raises NotFound if there is no live index, and ConfigError if its schema is not ours."""
