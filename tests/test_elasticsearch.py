@@ -383,7 +383,7 @@ def test_there_is_no_index(engine):
     )
 
 
-# What a server says that has as many shards as it may, as version 9.3.2 does.
+# What a server says that has as many shards as it may, written after its documentation: none was so full.
 FULL = "Validation Failed: 1: this action would add [2] shards, but this cluster currently has [1000]/[1000]"
 FULL += " maximum normal shards open;"
 
