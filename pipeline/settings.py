@@ -39,6 +39,9 @@ class Settings:
     index_password: str = field(default="", repr=False)  # VEILLE_INDEX_PASSWORD
     index_ca: str = ""  # VEILLE_INDEX_CA: who signed the server's certificate; empty: a public authority
     index_name: str = "veille-articles"  # VEILLE_INDEX_NAME: what a server may hold several of
+    kibana_user: str = ""  # VEILLE_KIBANA_USER
+    kibana_password: str = field(default="", repr=False)  # VEILLE_KIBANA_PASSWORD
+    kibana_ca: str = ""  # VEILLE_KIBANA_CA: file of the authority that signed Kibana's certificate
     contact: str = ""  # VEILLE_CONTACT: goes into the User-Agent
     allow_hosts: frozenset[tuple[str, int]] = frozenset()  # VEILLE_ALLOW_HOSTS
     clock_offset: float = 0.0  # VEILLE_CLOCK_OFFSET, seconds
@@ -81,8 +84,11 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         index_url=_index_url(env.get("VEILLE_INDEX_URL") or "tantivy:"),
         index_user=env.get("VEILLE_INDEX_USER", ""),
         index_password=env.get("VEILLE_INDEX_PASSWORD", ""),
-        index_ca=_index_ca(env.get("VEILLE_INDEX_CA", "")),
+        index_ca=_certificates(env, "VEILLE_INDEX_CA"),
         index_name=_index_name(env.get("VEILLE_INDEX_NAME") or "veille-articles"),
+        kibana_user=env.get("VEILLE_KIBANA_USER", ""),
+        kibana_password=env.get("VEILLE_KIBANA_PASSWORD", ""),
+        kibana_ca=_certificates(env, "VEILLE_KIBANA_CA"),
         contact=_contact(env.get("VEILLE_CONTACT", "")),
         allow_hosts=allow_hosts,
         clock_offset=offset,
@@ -175,9 +181,10 @@ def _index_url(url: str) -> str:
     return f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}"
 
 
-def _index_ca(path: str) -> str:
+def _certificates(env: Mapping[str, str], name: str) -> str:
+    path = env.get(name, "")
     if path and not Path(path).expanduser().is_file():
-        raise ConfigError(f"VEILLE_INDEX_CA is {path!r}; a file of certificates (PEM) is expected there")
+        raise ConfigError(f"{name} is {path!r}; a file of certificates (PEM) is expected there")
     return str(Path(path).expanduser().absolute()) if path else ""
 
 

@@ -14,7 +14,19 @@ from typing import Any, NoReturn
 
 import typer
 
-from pipeline.cli import dossiers, feeds, ingesting, library, newsroom, output, pages, runs, searching, texts
+from pipeline.cli import (
+    dossiers,
+    feeds,
+    ingesting,
+    kibana,
+    library,
+    newsroom,
+    output,
+    pages,
+    runs,
+    searching,
+    texts,
+)
 from pipeline.cli.console import error_console
 from pipeline.errors import Permanent, VeilleError, place_of
 from pipeline.installation import repair
@@ -55,6 +67,7 @@ app = typer.Typer(
 saved_feeds = typer.Typer(help="Look into feeds, or take saved ones.", no_args_is_help=True)
 documents = typer.Typer(help="Take articles that are already text.", no_args_is_help=True)
 index = typer.Typer(help="The search index.", no_args_is_help=True)
+saved_objects = typer.Typer(help="What Kibana shows.", no_args_is_help=True)
 run_reports = typer.Typer(help="Runs and their reports.", invoke_without_command=True)
 
 app.command()(ingesting.demo)
@@ -81,6 +94,8 @@ index.command("rebuild")(library.rebuild_index)
 index.command("check")(library.check_index)
 index.command("reconcile")(library.reconcile_index)
 index.command("retry")(library.retry_index)
+app.add_typer(saved_objects, name="kibana")
+saved_objects.command("import")(kibana.import_objects)
 app.command()(library.status)
 app.add_typer(run_reports, name="runs")
 run_reports.callback()(runs.list_runs)
