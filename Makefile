@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 PYTEST := $(BIN)/python -m pytest -n logical
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test check crash trials bench elasticsearch format lock clean
+.PHONY: help demo install test check crash trials bench elasticsearch up rehearse kibana format lock clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -50,6 +50,17 @@ bench: install ## Measure speed, memory and disk as ratios, also against other p
 
 elasticsearch: install ## Run the Elasticsearch of the tests until Ctrl-C (needs a JDK 25 and Maven).
 	@$(BIN)/python tests/searchserver
+
+up: ## Start PostgreSQL, Elasticsearch, Kibana and Airflow in containers (needs Docker with Compose).
+	@$(PYTHON) -m pipeline.deployment passwords
+	@docker compose up --build --detach
+	@echo "Airflow: http://localhost:8080  Kibana: http://localhost:5601  (docker compose logs, docker compose down)"
+
+rehearse: install ## Run the services of docker-compose.yml without containers (needs a JDK 25 and Maven).
+	@$(BIN)/python tests/rehearsal
+
+kibana: install ## Write config/kibana/veille.ndjson anew from the YAML files beside it.
+	@$(BIN)/python -m pipeline.kibana
 
 format: install ## Format the code.
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
