@@ -7,6 +7,7 @@ import typer
 from pipeline.cli import console as show
 from pipeline.cli.options import Json
 from pipeline.settings import from_environment
+from pipeline.wording import counted
 
 
 def import_objects(
@@ -23,4 +24,4 @@ def import_objects(
     if json:
         show.emit({"imported": taken})
     else:
-        typer.echo(f"Kibana took {show.counted(taken, 'object', 'objects')}")
+        typer.echo(f"Kibana took {counted(taken, 'object')}")
