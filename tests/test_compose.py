@@ -17,6 +17,7 @@ from conftest import ROOT
 from hostile_server import Server, routes
 from rehearsal import compose
 
+from pipeline.checkup import machine
 from pipeline.deployment import accounts, health, passwords
 from pipeline.errors import ConfigError
 
@@ -138,6 +139,16 @@ def test_the_order(services):
     assert before("setup") == {"setup", "postgres", "elasticsearch", "passwords"}
     assert all("setup" in before(name) for name in AIRFLOW | {"kibana", "kibana-setup"})
     assert "kibana" in before("kibana-setup")
+
+
+def test_nothing_that_only_advises_keeps_the_stack_from_starting(services):
+    """`veille doctor` fails for one refused document, and for the memory limit of a one-shot service.
+
+    Who asks it does so in the scheduler, where there is room for what it counts.
+    """
+    assert not [one.name for one in services.values() if "doctor" in " ".join(one.command)]
+    room = compose.size(services["airflow-scheduler"].raw["mem_limit"])
+    assert machine.judged(room, "", 1).state == "ok"
 
 
 def test_every_secret_is_required(services, values):
@@ -376,7 +387,7 @@ def test_an_env_is_never_overwritten(tmp_path):
 def test_an_unknown_step_is_answered_with_those_that_exist(tmp_path):
     done = in_folder(tmp_path, "databses")
     assert done.returncode == 2
-    assert "passwords|check|databases|schema|accounts" in done.stderr
+    assert "passwords|check|databases|schema|accounts|index" in done.stderr
 
 
 # --- health checks

@@ -80,6 +80,17 @@ def _schema() -> int:
     return 0
 
 
+def _index() -> int:
+    from pipeline.deployment import indices
+    from pipeline.runtime import Runtime
+    from pipeline.settings import from_environment
+
+    with Runtime(from_environment()) as runtime:
+        if indices.make(runtime):
+            print("the search index of before could not be used and was made anew from the store")  # noqa: T201
+    return 0
+
+
 def _health(url: str, component: str = "") -> int:
     return 0 if health.healthy(url, component) else 1
 
@@ -96,6 +107,7 @@ STEPS: dict[str, Callable[..., int]] = {
     "databases": _databases,
     "schema": _schema,
     "accounts": _accounts,
+    "index": _index,
     "health": _health,
 }
 
