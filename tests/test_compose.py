@@ -96,6 +96,17 @@ def test_file_systems_are_read_only_where_that_is_possible(services):
     assert {one.name for one in services.values() if not one.raw.get("read_only")} == WRITABLE
 
 
+def test_what_lies_in_memory_belongs_to_the_service(services):
+    """At every start of a container, not only its first: moby/moby#20437.
+
+    The reader refuses any other owner and mode, see below.
+    """
+    found = {one.name: one.tmpfs for one in services.values() if one.tmpfs}
+
+    airflow = dict.fromkeys({"setup", *AIRFLOW}, ("/opt/airflow", "/tmp"))
+    assert found == airflow | {"postgres": ("/tmp", "/var/run/postgresql"), "kibana-setup": ("/tmp",)}
+
+
 def test_all_memory_together_fits_8_gb(services):
     """The limits of all services, those that end at once among them."""
     limits = {one.name: compose.size(one.raw["mem_limit"]) for one in services.values()}
@@ -264,6 +275,8 @@ def test_the_image_is_built_from_the_lock_and_runs_without_rights():
         ("POSTGRES_USER: postgres", "POSTGRES_USER: 5"),
         ("${ELASTIC_PASSWORD:?make up makes it}", "$ELASTIC_PASSWORD"),
         ('"./config:/etc/veille:ro"', '"./config:/etc/veille:rw,z"'),
+        ('"/tmp:uid=999,gid=999,mode=0700"', "/tmp"),
+        ('"/opt/airflow:uid=10001,gid=10001,mode=0700"', '"/opt/airflow:uid=0,gid=0,mode=0700"'),
         ("passwords: {condition: service_completed_successfully}", "setup: {condition: service_healthy}"),
     ],
 )

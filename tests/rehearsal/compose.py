@@ -123,7 +123,7 @@ def _service(name: str, raw: dict[str, Any]) -> Service:
         depends_on={other: how["condition"] for other, how in raw.get("depends_on", {}).items()},
         health=_health(raw["healthcheck"]) if "healthcheck" in raw else None,
         mounts=tuple(map(_mount, raw.get("volumes", []))),
-        tmpfs=tuple(raw.get("tmpfs", [])),
+        tmpfs=tuple(_tmpfs(text, raw["user"]) for text in raw.get("tmpfs", [])),
         raw=raw,
     )
 
@@ -138,6 +138,15 @@ def _mount(text: str) -> Mount:
     if options not in ([], ["ro"]):
         raise ComposeError(f"volume {text!r} has options that are not known here")
     return Mount(source, target, read_only=bool(options))
+
+
+def _tmpfs(text: str, user: str) -> str:
+    """Its path. Without its owner, docker leaves it to root from the second start of a container on."""
+    path, _, options = text.partition(":")
+    uid, _, gid = user.partition(":")
+    if options != f"uid={uid},gid={gid},mode=0700":
+        raise ComposeError(f"tmpfs {text!r} must belong to the service's user {user}, and to nobody else")
+    return path
 
 
 def _seconds(text: str) -> float:
