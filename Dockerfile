@@ -8,6 +8,9 @@ RUN python -m venv /opt/venv \
         --requirement /opt/veille/requirements.lock \
     && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation \
         --editable /opt/veille
+COPY config /opt/veille/config
+COPY dags /opt/veille/dags
+RUN chmod -R a+rX /opt/veille  # whatever the umask of whoever has the files
 
 
 FROM python:3.11.14-slim-bookworm
@@ -19,8 +22,6 @@ RUN groupadd --gid 10001 veille \
 
 COPY --from=install /opt/venv /opt/venv
 COPY --from=install /opt/veille /opt/veille
-COPY config /opt/veille/config
-COPY dags /opt/veille/dags
 
 # The file system is read-only where this runs: byte code is made now.
 RUN /opt/venv/bin/python -m compileall -q /opt/veille/pipeline

@@ -7,6 +7,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	2>/dev/null && { echo $$p; break; }; done)
 PYTEST := $(BIN)/python -m pytest -n logical
+NEED_PYTHON = test -n "$(PYTHON)" || { echo "Veille needs Python 3.11, 3.12 or 3.13; none was found. Install one, or say make PYTHON=/path/to/python3.12"; exit 1; }
 
 .DEFAULT_GOAL := help
 .PHONY: help demo install test check crash trials bench elasticsearch up rehearse kibana format lock clean
@@ -23,7 +24,7 @@ test: install ## Run all tests that this machine can run.
 install: $(VENV)/installed ## Make .venv with everything in it, and nothing elsewhere.
 
 $(VENV)/installed: requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "Veille needs Python 3.11, 3.12 or 3.13; none was found. Install one, or say make PYTHON=/path/to/python3.12"; exit 1; }
+	@$(NEED_PYTHON)
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) cannot make environments: install its venv package (Debian: apt install python3-venv)"; exit 1; }
 	@echo "installing into $(VENV) (once)"
 	@test -f $@ || $(PYTHON) -m venv --clear $(VENV)
@@ -52,8 +53,13 @@ elasticsearch: install ## Run the Elasticsearch of the tests until Ctrl-C (needs
 	@$(BIN)/python tests/searchserver
 
 up: ## Start PostgreSQL, Elasticsearch, Kibana and Airflow in containers (needs Docker with Compose).
+	@$(NEED_PYTHON)
+	@docker compose version >/dev/null || { echo "make up needs Docker with Compose; without: make rehearse"; exit 1; }
 	@$(PYTHON) -m pipeline.deployment passwords
+	@chmod -R a+rX config  # it is mounted, and who reads it there is not you, whatever your umask was
 	@docker compose up --build --detach
+	@imported=$$(docker wait "$$(docker compose ps --all --quiet kibana-setup)") && test "$$imported" = 0 || \
+		{ echo "the dashboards are not in Kibana: docker compose logs kibana-setup"; exit 1; }
 	@echo "Airflow: http://localhost:8080  Kibana: http://localhost:5601  (docker compose logs, docker compose down)"
 
 rehearse: install ## Run the services of docker-compose.yml without containers (needs a JDK 25 and Maven).

@@ -20,6 +20,7 @@ from rehearsal import compose
 from pipeline.checkup import machine
 from pipeline.deployment import accounts, health, passwords
 from pipeline.errors import ConfigError
+from pipeline.workers import RESIDENT
 
 FILE = ROOT / "docker-compose.yml"
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -29,6 +30,8 @@ AIRFLOW = {"airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "a
 WRITABLE = {"elasticsearch", "kibana"}  # the file says why
 DEFAULTS = {"VEILLE_ALLOW_HOSTS", "VEILLE_CLOCK_OFFSET", "VEILLE_CONTACT", "VEILLE_HOST_GAP_SECONDS"}
 GB8 = 8 << 30
+SCHEDULER = 400_000_000  # bytes of Airflow's scheduler, with room to spare
+TASK = 200_000_000  # of a task: 163 million with all that it imports, and the process that watches it
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +117,14 @@ def test_all_memory_together_fits_8_gb(services):
     assert sum(limits.values()) <= GB8
     heap = re.search(r"-Xmx(\d+m)", services["elasticsearch"].environment["ES_JAVA_OPTS"])[1]
     assert compose.size(heap) <= limits["elasticsearch"] / 2
+
+
+def test_the_scheduler_has_room_for_as_many_tasks_as_it_starts(services):
+    """There are as many tasks that read pages as the host has cores, and each has a child for the pages."""
+    scheduler = services["airflow-scheduler"]
+    tasks = int(scheduler.environment["AIRFLOW__CORE__PARALLELISM"])
+
+    assert SCHEDULER + tasks * (TASK + RESIDENT) <= compose.size(scheduler.raw["mem_limit"])
 
 
 def test_data_lie_in_named_volumes(services):
@@ -423,15 +434,92 @@ def test_health_is_what_the_answer_says():
     assert not health.healthy(page)
 
 
-def test_make_up_checks_before_it_starts_anything():
-    """Its first line is the secrets, its second the engine; make ends where the first fails."""
-    lines = subprocess.run(
-        ["make", "--no-print-directory", "--dry-run", "up"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
+DOCKER = """#!/bin/sh
+echo "$*" >> "$(dirname "$0")/said"
+case "$*" in
+  "compose version") exit $LACKS ;;
+  "compose ps"*) echo 5ca1ab1e ;;
+  wait*) stat -c %a config/sources.yaml >> "$(dirname "$0")/said"; echo $IMPORT ;;
+esac
+"""
+UP = [
+    "compose version",
+    "compose up --build --detach",
+    "compose ps --all --quiet kibana-setup",
+    "wait 5ca1ab1e",
+]
 
-    assert "pipeline.deployment passwords" in lines[0]
-    assert [line for line in lines if line.startswith("docker compose")] == lines[1:2]
+
+@pytest.fixture
+def up(tmp_path):
+    """Says `make up` in the folder of somebody with umask 077; what a stand-in for docker was told."""
+    (tmp_path / "bin").mkdir()
+    docker = tmp_path / "bin" / "docker"
+    docker.write_text(DOCKER)
+    docker.chmod(0o755)
+    (tmp_path / "config").mkdir(mode=0o700)
+    (tmp_path / "config" / "sources.yaml").touch(mode=0o600)
+
+    def say(*arguments, docker_lacks=0, imported=0):
+        own = {"PATH": f"{docker.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            ["make", "--no-print-directory", "--file", str(ROOT / "Makefile"), *arguments, "up"],
+            cwd=tmp_path,
+            env=own | {"LACKS": str(docker_lacks), "IMPORT": str(imported)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        told = (docker.parent / "said").read_text().splitlines() if (docker.parent / "said").exists() else []
+        return done, told
+
+    return say
+
+
+def test_make_up_ends_when_the_dashboards_are_in(up, tmp_path):
+    """Secrets first; the files that are mounted can be read by the containers' user."""
+    done, told = up()
+
+    assert (done.returncode, told) == (0, [*UP, "644"]), done.stderr
+    assert (tmp_path / ".env").exists()
+    assert done.stdout.rstrip().splitlines()[-1].startswith("Airflow: http://localhost:8080")
+
+
+def test_make_up_says_that_the_dashboards_are_not_in(up):
+    done, _ = up(imported=1)
+
+    assert done.returncode == 2
+    assert "docker compose logs kibana-setup" in done.stdout
+    assert "http://localhost:5601" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "docker_lacks", "named"),
+    [(["PYTHON="], 0, "Veille needs Python"), ([], 1, "make up needs Docker with Compose")],
+)
+def test_make_up_starts_nothing_where_something_is_lacking(up, tmp_path, arguments, docker_lacks, named):
+    """And says what; no secrets are made that nobody uses."""
+    done, told = up(*arguments, docker_lacks=docker_lacks)
+
+    assert done.returncode == 2
+    assert named in done.stdout
+    assert set(told) <= {"compose version"}
+    assert not (tmp_path / ".env").exists()
+
+
+def test_make_up_starts_nothing_with_weak_secrets(up, tmp_path):
+    passwords.make(tmp_path / ".env")
+    weak = re.sub("ELASTIC_PASSWORD=.*", "ELASTIC_PASSWORD=changeme", (tmp_path / ".env").read_text())
+    (tmp_path / ".env").write_text(weak)
+    done, told = up()
+
+    assert (done.returncode, told) == (2, ["compose version"])
+    assert "ELASTIC_PASSWORD has 8 characters" in done.stderr
+
+
+def test_the_image_can_be_read_by_its_user():
+    """Also where whoever builds it has files that nobody else may read: COPY keeps their modes."""
+    install, final = DOCKERFILE.split("\nFROM ")[-2:]
+
+    assert install.index("RUN chmod -R a+rX /opt/veille") > install.rindex("COPY ")
+    assert re.findall(r"^COPY (\S+)", final, re.MULTILINE) == ["--from=install"] * 2
