@@ -13,6 +13,7 @@ from typing import Any
 ZONE = "Europe/Paris"  # Kibana takes the browser's
 MISSING, OTHER = "__missing__", "__other__"
 ROWS = 500  # discover:sampleSize
+WHOLE = 2**31 - 1  # the size of a fragment: a marked text is shown whole
 SMALL = 10  # up to which size of a ranking Kibana asks each shard for 25
 
 
@@ -95,7 +96,7 @@ def charts(saved: list[dict[str, Any]], period: Period):
 
 
 def search(one: dict[str, Any], period: Period, above: str = "") -> dict[str, Any]:
-    """What a saved search asks, on a dashboard that has the query `above`."""
+    """What a saved search asks, on a dashboard that has the query `above`, or with one that a person types."""
     attributes = one["attributes"]
     own = json.loads(attributes["kibanaSavedObjectMeta"]["searchSourceJSON"])["query"]["query"]
     order = {"format": "strict_date_optional_time", "unmapped_type": "boolean"}
@@ -107,6 +108,12 @@ def search(one: dict[str, Any], period: Period, above: str = "") -> dict[str, An
         "sort": [*sort, {"_doc": {"order": "desc", "unmapped_type": "boolean"}}],
         "fields": [{"field": "*", "include_unmapped": True}],
         "_source": False,
+        "highlight": {
+            "pre_tags": ["@kibana-highlighted-field@"],
+            "post_tags": ["@/kibana-highlighted-field@"],
+            "fields": {"*": {}},
+            "fragment_size": WHOLE,
+        },
     }
 
 
@@ -135,6 +142,8 @@ def kql(query: str) -> dict[str, Any]:
     """A query as Kibana's parser translates it. Raises ValueError for what our dashboards do not use."""
     if query.startswith("not "):
         return {"bool": {"must_not": kql(query.removeprefix("not "))}}
+    if re.fullmatch(r"\w+( \w+)*", query):
+        return {"multi_match": {"type": "best_fields", "query": query, "lenient": True}}
     match = re.fullmatch(r'([@\w.]+) : (?:(\*)|"([^"]*)"|(true|false))', query)
     if not match:
         raise ValueError(query)

@@ -47,6 +47,8 @@ CLIMATE = (
 )
 
 
+LONG = 1_050_000  # characters: more than a server marks by default
+RARE = "anticonstitutionnellement"  # its last word
 VOCABULARY = """
     le la les un une des du de et ou mais donc pour dans avec sans sous depuis pendant maire école pont
     rivière marché fanfare musée jardin ouvert fermé nouveau ancien grand petit annonce prépare inaugure
@@ -81,6 +83,18 @@ def written(now):
             "published": published.isoformat(),
             "publisher": f"titre{publisher}",
         }
+
+
+def long_one(now):
+    """A debate of parliament, say: one page, and as long as a book."""
+    text = words(-1, LONG // 6)[:LONG]
+    return {
+        "url": "https://titre0.example/seance",
+        "title": "La séance",
+        "text": f"{text} {RARE}",
+        "published": (now - timedelta(hours=1)).isoformat(),
+        "publisher": "titre0",
+    }
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +152,8 @@ def _fill(runtime):
     run_line(runtime)
     run = Run("import", "command", polls=False, reason="a test")
     steps.start(runtime, run)
-    lines = [json.dumps(one).encode() for one in written(runtime.now())]
+    now = runtime.now()
+    lines = [json.dumps(one).encode() for one in (*written(now), long_one(now))]
     documents.take(runtime, run.id, [documents.parse(line) for line in lines])
     for stage in ("deduplicate", "tag", "index"):
         getattr(steps, stage)(runtime, run.id)
@@ -281,3 +296,16 @@ def test_the_tables_list_the_newest_first(library, stored):
         columns = saved[panel.search]["attributes"]["columns"]
         shown_fields = set(itertools.chain.from_iterable(hit["fields"] for hit in hits))
         assert set(columns) <= shown_fields, panel.title
+
+
+def test_a_word_is_found_and_marked_in_the_longest_article(library):
+    """One that a server may not mark by default fails every search in Kibana that finds it."""
+    saved = {one["id"]: one for one in map(json.loads, importing.FILE.read_text().splitlines())}
+    now = datetime.now(UTC)
+    period = Period((now - timedelta(days=7)).isoformat(), now.isoformat())
+    answer = asked(library, search(saved["veille-derniers-articles"], period, RARE))
+    [hit] = answer["hits"]["hits"]
+
+    assert answer["_shards"]["failed"] == 0
+    assert len(hit["fields"]["text"][0]) > LONG
+    assert f"@kibana-highlighted-field@{RARE}@/" in hit["highlight"]["text"][0]

@@ -16,6 +16,7 @@ from offspring import VEILLE
 
 from pipeline.errors import ConfigError, Permanent, Transient, Unreachable
 from pipeline.kibana import checking, importing, objects, source
+from pipeline.reading import PAGE_CAP
 from pipeline.settings import from_environment
 
 FOLDER = importing.FILE.parent
@@ -72,6 +73,12 @@ def test_what_people_were_promised_is_there(saved):
         "Thèmes voisins",
         "Derniers articles",
     ]
+
+
+def test_no_article_is_too_long_to_be_marked():
+    """Kibana has every word that it searches marked in whole texts; a server refuses beyond a million."""
+    template = json.loads(TEMPLATE.read_text())["template"]
+    assert template["settings"]["index"]["highlight"]["max_analyzed_offset"] > 2 * PAGE_CAP
 
 
 def view(saved):
