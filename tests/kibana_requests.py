@@ -96,7 +96,7 @@ def charts(saved: list[dict[str, Any]], period: Period):
 
 
 def search(one: dict[str, Any], period: Period, above: str = "") -> dict[str, Any]:
-    """What a saved search asks, on a dashboard that has the query `above`, or with one that a person types."""
+    """What a saved search asks, with the query of its dashboard, or of a person, in `above`."""
     attributes = one["attributes"]
     own = json.loads(attributes["kibanaSavedObjectMeta"]["searchSourceJSON"])["query"]["query"]
     order = {"format": "strict_date_optional_time", "unmapped_type": "boolean"}

@@ -98,7 +98,7 @@ class Kibana:
                 errors.append(_error(one, {"type": "conflict"}))
             else:
                 results.append({"type": key[0], "id": key[1], "meta": {"title": one["attributes"]["title"]}})
-        if not errors:
+        if not errors:  # both kinds of error that are made here are such after which Kibana writes nothing
             self.imported |= {(one["type"], one["id"]): one for one in objects}
         answer = {
             "success": not errors,

@@ -267,8 +267,9 @@ def test_a_success_without_success_is_none(kibana, tmp_path, saved):
     file = tmp_path / "without.ndjson"
     file.write_bytes(written(saved[1:]))
 
-    with pytest.raises(Permanent, match=r"refuses \d+ of the objects") as caught:
+    with pytest.raises(Permanent, match=r"refuses \d+ of the objects, so it took none") as caught:
         importing.send(kibana.url, settings(kibana), file)
+    assert kibana.imported == {}
     assert "missing_references (index-pattern veille-articles)" in str(caught.value)
 
 
@@ -286,7 +287,7 @@ IN_PART = {"success": True, "errors": [{"type": "search", "id": "a", "error": {"
         ((302, b""), ConfigError, "302"),
         ((400, b'{"message":"Invalid file extension"}'), ConfigError, "Invalid file extension"),
         ((503, b"Kibana server is not ready yet"), Transient, "not ready"),
-        ((200, json.dumps(IN_PART).encode()), Permanent, "search a: conflict"),
+        ((200, json.dumps(IN_PART).encode()), Permanent, r"the others may be in:\n  search a: conflict"),
     ],
 )
 def test_every_other_answer_is_one_clear_error(kibana, answer, error, named):

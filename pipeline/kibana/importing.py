@@ -19,6 +19,7 @@ SECONDS = 60.0  # Kibana brings every object up to date before it answers
 AGAIN = "veille kibana import"
 WHO = "VEILLE_KIBANA_USER and VEILLE_KIBANA_PASSWORD"
 SHOWN = 5  # objects that failed, in a message
+RESOLVABLE = ("missing_references", "ambiguous_conflict")  # after one of these Kibana writes nothing
 
 
 def send(url: str, settings: Settings, file: Path = FILE) -> int:
@@ -113,7 +114,9 @@ def _parsed(body: bytes) -> dict[str, Any]:
 
 def _refused(errors: list[dict[str, Any]]) -> str:
     """What failed, by object."""
-    lines = [f"Kibana refuses {len(errors)} of the objects; the others are in:"]
+    none = any(found.get("error", {}).get("type") in RESOLVABLE for found in errors)
+    others = "so it took none" if none else "the others may be in"
+    lines = [f"Kibana refuses {len(errors)} of the objects, {others}:"]
     for found in errors[:SHOWN]:
         reason = found.get("error", {})
         why = reason.get("message") or reason.get("type", "no reason given")
