@@ -1,11 +1,11 @@
-# Everything of the stack that is ours: Airflow with Veille in it, from the lock that the tests run with.
+# Everything of the stack that is ours: Airflow with Veille in it, in the versions that the tests run with.
 FROM python:3.11.14-slim-bookworm AS install
 
-COPY requirements.lock pyproject.toml README.md LICENSE /opt/veille/
+COPY requirements-run.lock pyproject.toml README.md LICENSE /opt/veille/
 COPY pipeline /opt/veille/pipeline
 RUN python -m venv /opt/venv \
     && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes \
-        --requirement /opt/veille/requirements.lock \
+        --requirement /opt/veille/requirements-run.lock \
     && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation \
         --editable /opt/veille
 COPY config /opt/veille/config

@@ -71,9 +71,12 @@ kibana: install ## Write config/kibana/veille.ndjson anew from the YAML files be
 format: install ## Format the code.
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-lock: install ## Resolve the dependencies anew into requirements.lock.
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
-		--python-version 3.11 --extra dev --upgrade pyproject.toml -o requirements.lock
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	--python-version 3.11 --extra build pyproject.toml
+lock: install ## Resolve the dependencies anew into requirements.lock, and what the image needs of them.
+	@$(COMPILE) --extra dev --upgrade -o requirements.lock
+	@cp requirements.lock requirements-run.lock  # its versions are kept
+	@$(COMPILE) -o requirements-run.lock
 
 clean: ## Remove what the demo and the tools made (not .venv).
 	@rm -rf .veille .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -193,9 +194,24 @@ def test_entering_a_module_needs_no_heavy_library(path):
     assert not {module.split(".")[0] for module in imported(ast.Module(top, []))} & heavy
 
 
-def test_the_lock_names_no_index():
-    """The lock holds versions and hashes, and no address."""
-    lock = (ROOT / "requirements.lock").read_text()
+LOCKS = ["requirements.lock", "requirements-run.lock"]
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_names_no_index(name):
+    """It holds versions and hashes, and no address."""
+    lock = (ROOT / name).read_text()
 
     assert not re.search(r"https?://|--index|--extra-index", lock)
     assert lock.count("==") < lock.count("--hash=sha256:")
+
+
+def test_what_runs_is_what_was_tested_and_nothing_for_tests():
+    """The image's lock has no other versions and hashes than that of the tests, and none of their tools."""
+    tests, run = (set(re.split(r"\n(?=\S)", (ROOT / name).read_text().strip())) for name in LOCKS)
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    packages = {block.partition("==")[0] for block in run}
+
+    assert run < tests
+    assert not packages & set(extras["dev"])
+    assert set(extras["build"]) <= packages
