@@ -1,8 +1,12 @@
 """The containers' world on this machine: what is translated, what is not, and what is refused."""
 
+import sys
+
 import pytest
 from rehearsal.compose import ComposeError, Mount, Service
+from rehearsal.services import Running
 from rehearsal.world import World
+from waiting import eventually
 
 
 @pytest.fixture
@@ -63,3 +67,18 @@ def test_a_service_has_the_environment_of_our_image_and_its_own(world):
         *("PATH", "HOME", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"),
     }
     assert "/opt/venv" not in found["PATH"]
+
+
+def test_a_service_is_weighed_with_all_that_it_started(tmp_path):
+    """As its container would be, whose limit counts them together."""
+    held = "import time; held = bytearray(b'x') * 80_000_000; time.sleep(60)"
+    command = ["/bin/sh", "-c", f'{sys.executable} -c "{held}" & wait']
+    running = Running("one", command, {}, tmp_path / "log", folder=tmp_path)
+    try:
+        assert eventually(lambda: running.weigh() or running.peak > 80_000_000, 30), running.peak
+    finally:
+        running.stop()
+    heaviest = running.peak
+    running.weigh()
+
+    assert running.peak == heaviest < 200_000_000

@@ -21,7 +21,11 @@ EXPECTED: dict[str, object] = {
     "objects in Kibana": 7,
     "state of news_daily": "success",
     "differences between index and store": 0,
+    "imports into Kibana": 2,
+    "articles lost by a second start": 0,
     "secrets in logs and databases": [],
+    "services above their memory limit": [],
+    "files written outside volumes": [],
 }
 
 

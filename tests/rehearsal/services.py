@@ -47,6 +47,7 @@ class Running:
         stop_signal: int = signal.SIGTERM,
     ) -> None:
         self.name = name
+        self.peak = 0  # bytes of memory that it and all that it started were seen to take
         self._log = log
         self._stop_signal = stop_signal
         self._environment, self._folder = environment, folder
@@ -68,12 +69,14 @@ class Running:
 
     def await_end(self, seconds: float) -> None:
         """Wait until it has ended well. Raises Failed."""
-        try:
-            code = self._process.wait(seconds)
-        except subprocess.TimeoutExpired as error:
-            raise Failed(f"{self.name} does not end in {seconds:.0f} s{self._tail()}") from error
-        if code:
-            raise Failed(f"{self.name} ended with {code}{self._tail()}")
+        deadline = time.monotonic() + seconds
+        while self._process.poll() is None:
+            if time.monotonic() > deadline:
+                raise Failed(f"{self.name} does not end in {seconds:.0f} s{self._tail()}")
+            self.weigh()
+            time.sleep(LOOK_EVERY)
+        if self._process.returncode:
+            raise Failed(f"{self.name} ended with {self._process.returncode}{self._tail()}")
 
     def await_health(self, health: Health, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Ask until it is healthy, as long as docker would. Raises Failed."""
@@ -83,7 +86,16 @@ class Running:
                 raise Failed(f"{self.name} ended with {self._process.returncode}{self._tail()}")
             if time.monotonic() > deadline:
                 raise Failed(f"{self.name} does not become healthy{self._tail()}")
+            self.weigh()
             time.sleep(LOOK_EVERY)
+
+    def weigh(self) -> None:
+        """Note how much memory it takes now; what processes share counts once, as it does for a container."""
+        total = 0
+        for process in self._family():
+            with contextlib.suppress(psutil.Error):
+                total += process.memory_full_info().pss
+        self.peak = max(self.peak, total)
 
     def stop(self) -> None:
         """Ask it to stop, then kill it, and whatever it has started."""
@@ -98,6 +110,8 @@ class Running:
         self._process.wait()
 
     def _family(self) -> set[psutil.Process]:
+        if self._process.returncode is not None:  # its number may be somebody else's by now
+            return set()
         with contextlib.suppress(psutil.NoSuchProcess):
             own = psutil.Process(self._process.pid)
             return {own, *own.children(recursive=True)}

@@ -8,6 +8,7 @@ import json
 import shutil
 import signal
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -46,6 +47,8 @@ class Stage:
         self._asking: dict[str, dict[str, str]] = {}  # the environments of their health checks
         self._fit: dict[str, str] = {}  # what others may wait for: that it has ended well, or is healthy
         self._open = contextlib.ExitStack()
+        self._peaks: dict[str, int] = {}  # bytes of memory that services took which were stopped since
+        self.kibana: Kibana | None = None
 
     def __enter__(self) -> Self:
         if lacking := [program for program in ("bash", "curl") if not shutil.which(program)]:
@@ -56,6 +59,7 @@ class Stage:
         self.values = passwords.make(self.folder / ".env") | self._newsroom()
         self.services = compose.load(ROOT / "docker-compose.yml", self.values)
         self.world = World(self.folder, self.services)
+        self._began, self._at_first = time.time(), set(ROOT.iterdir())
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -82,6 +86,39 @@ class Stage:
                 self._say(f"{time.monotonic() - began:6.1f} s  {service.name}: {self._fit[service.name]}")
                 del waiting[service.name]
 
+    def start_again(self) -> None:
+        """Stop all, forget what lay in memory, and start all on the data of before, as after a night's rest.
+
+        Those that end by themselves are started again, too. The stand-in for Kibana goes on.
+        """
+        for running in reversed(self._running.values()):
+            running.stop()
+        self._peaks = self._taken()
+        self._running.clear()
+        self._fit.clear()
+        shutil.rmtree(self.folder / "tmpfs")
+        self.start()
+
+    def over_limits(self) -> list[str]:
+        """The services that took more memory than their containers would let them."""
+        limits = {name: compose.size(service.raw["mem_limit"]) for name, service in self.services.items()}
+        return [
+            f"{name}: {taken >> 20} MB of {limits[name] >> 20}"
+            for name, taken in self._taken().items()
+            if taken > limits[name]
+        ]
+
+    def written(self) -> list[str]:
+        """The files of our image that were changed, and those made beside them: there, nobody may write."""
+        folders = [*(ROOT / name for name in ("config", "dags", "pipeline")), Path(sys.prefix)]
+        changed = (
+            path
+            for folder in folders
+            for path in folder.rglob("*")
+            if "__pycache__" not in path.parts and path.is_file() and path.stat().st_ctime > self._began
+        )
+        return [str(path) for path in (*changed, *(set(ROOT.iterdir()) - self._at_first))]
+
     def run_dag(self) -> str:
         """Switch news_daily on, as people do: the scheduler starts the last day; the state of its run."""
         login = {"username": "admin", "password": self.values["AIRFLOW_ADMIN_PASSWORD"]}
@@ -95,6 +132,8 @@ class Stage:
             states = {run["state"] for run in runs}
             if (runs and states <= DONE) or time.monotonic() > deadline:
                 return " and ".join(sorted(states)) or "none"
+            for running in self._running.values():
+                running.weigh()
             time.sleep(1)
 
     def veille(self, *arguments: str) -> Any:
@@ -129,6 +168,11 @@ class Stage:
             for name in passwords.NAMES
             if self.values[name].encode() in content
         ]
+
+    def _taken(self) -> dict[str, int]:
+        """The most memory that each service was seen to take."""
+        now = {name: running.peak for name, running in self._running.items()}
+        return {name: max(now.get(name, 0), self._peaks.get(name, 0)) for name in now | self._peaks}
 
     def _newsroom(self) -> dict[str, str]:
         """Serve the newsroom; its publishers replace those of the configuration that is mounted."""
@@ -172,7 +216,9 @@ class Stage:
         return Running(service.name, command, environment, log, folder=ROOT), environment
 
     def _stand_in(self) -> None:
-        """Kibana is not here: the server that checks what is imported listens on its port."""
+        """Kibana is not here: the server that checks what is imported listens on its port, once for all."""
+        if self.kibana:
+            return
         importing = self.services["kibana-setup"].environment
         user, password = importing["VEILLE_KIBANA_USER"], importing["VEILLE_KIBANA_PASSWORD"]
         self.kibana = self._open.enter_context(Kibana(user, password, self.world.port("5601")))
@@ -214,9 +260,15 @@ def rehearse(folder: Path, say: Say) -> Iterator[tuple[str, object]]:
         stage.start()
         yield "objects in Kibana", len(stage.kibana.imported)
         yield "state of news_daily", stage.run_dag()
-        yield "articles found", stage.veille("search", QUERY)["total"]
+        found = stage.veille("search", QUERY)["total"]
+        yield "articles found", found
         yield "differences between index and store", sum(map(len, _kinds(stage.veille("index", "check"))))
+        stage.start_again()
+        yield "imports into Kibana", len(stage.kibana.requests)
+        yield "articles lost by a second start", found - stage.veille("search", QUERY)["total"]
         yield "secrets in logs and databases", stage.leaks()
+        yield "services above their memory limit", stage.over_limits()
+        yield "files written outside volumes", stage.written()
 
 
 def _kinds(found: dict[str, Any]) -> list[list[str]]:

@@ -1,4 +1,5 @@
-"""PostgreSQL and Elasticsearch as their images would run them: the same variables, data of their own.
+"""PostgreSQL and Elasticsearch as their images would run them: the same variables, data of their own, which
+are made at the first start.
 
 Each variable is read as the image's documentation says; one that is not known here is an error, so that the
 rehearsal does not pass over it. Of Elasticsearch's settings the server itself knows which exist.
@@ -41,24 +42,25 @@ def postgresql(service: Service, world: World) -> tuple[Running, dict[str, str]]
     folder = world.folder / "postgres"
     user = _owned(folder)
     engine = programs.engine(folder, user)
-    secret = folder / "password"
-    secret.write_text(given["POSTGRES_PASSWORD"])
-    _give(secret, user)
-    name = given.get("POSTGRES_USER", "postgres")
-    options = shlex.split(given.get("POSTGRES_INITDB_ARGS", ""))
-    initdb = [
-        engine / "initdb",
-        "--pgdata",
-        folder / "data",
-        "--username",
-        name,
-        "--pwfile",
-        secret,
-        *options,
-    ]
     environment = {"PATH": f"{engine}:{os.defpath}", "LC_ALL": "C", "PGPORT": str(world.port("5432"))}
-    _run([*initdb, "--encoding", "UTF8", "--locale", "C"], environment, folder, user)
-    secret.unlink()
+    name = given.get("POSTGRES_USER", "postgres")
+    if not (folder / "data").exists():
+        secret = folder / "password"
+        secret.write_text(given["POSTGRES_PASSWORD"])
+        _give(secret, user)
+        options = shlex.split(given.get("POSTGRES_INITDB_ARGS", ""))
+        initdb = [
+            engine / "initdb",
+            "--pgdata",
+            folder / "data",
+            "--username",
+            name,
+            "--pwfile",
+            secret,
+            *options,
+        ]
+        _run([*initdb, "--encoding", "UTF8", "--locale", "C"], environment, folder, user)
+        secret.unlink()
     here = ["listen_addresses=127.0.0.1", f"port={world.port('5432')}", "unix_socket_directories="]
     server = Running(
         service.name,
@@ -96,15 +98,7 @@ def elasticsearch(service: Service, world: World) -> tuple[Running, dict[str, st
     folder = world.folder / "elasticsearch"
     user = _owned(folder)
     java = parts.jdk()
-    parts.unpack(folder, java)
     home = folder / f"elasticsearch-{parts.VERSION}"
-    for name in ("data", "logs", "tmp"):
-        (folder / name).mkdir()
-    local = LOCALLY.format(port=world.port("9200"), folder=folder)
-    own = "".join(f"{name}: {value}\n" for name, value in settings.items())
-    (home / "config" / "elasticsearch.yml").write_text(own + local)
-    for path in folder.rglob("*"):
-        _give(path, user)
     environment = {
         "PATH": os.defpath,
         "HOME": str(folder),
@@ -113,10 +107,12 @@ def elasticsearch(service: Service, world: World) -> tuple[Running, dict[str, st
         "ES_TMPDIR": str(folder / "tmp"),
         "ES_JAVA_OPTS": service.environment.get("ES_JAVA_OPTS", ""),
     }
-    keystore = [home / "bin" / "elasticsearch-keystore"]
-    _run([*keystore, "create"], environment, folder, user)
-    password = service.environment["ELASTIC_PASSWORD"].encode()
-    _run([*keystore, "add", "-x", "-f", "bootstrap.password"], environment, folder, user, password)
+    if not home.exists():
+        parts.unpack(folder, java)
+        local = LOCALLY.format(port=world.port("9200"), folder=folder)
+        own = "".join(f"{name}: {value}\n" for name, value in settings.items())
+        (home / "config" / "elasticsearch.yml").write_text(own + local)
+        _prepare(home, environment, user, service.environment["ELASTIC_PASSWORD"])
     server = Running(
         service.name,
         [home / "bin" / "elasticsearch"],
@@ -128,6 +124,18 @@ def elasticsearch(service: Service, world: World) -> tuple[Running, dict[str, st
     return server, {"PATH": os.defpath, "ELASTIC_PASSWORD": service.environment["ELASTIC_PASSWORD"]}
 
 
+def _prepare(home: Path, environment: dict[str, str], user: pwd.struct_passwd, password: str) -> None:
+    """What the image does before its first start: folders of its own, and the superuser's password."""
+    folder = home.parent
+    for name in ("data", "logs", "tmp"):
+        (folder / name).mkdir()
+    for path in folder.rglob("*"):
+        _give(path, user)
+    keystore = [home / "bin" / "elasticsearch-keystore"]
+    _run([*keystore, "create"], environment, folder, user)
+    _run([*keystore, "add", "-x", "-f", "bootstrap.password"], environment, folder, user, password.encode())
+
+
 def _known(service: Service, unknown: set[str]) -> None:
     if unknown:
         raise ComposeError(f"{service.name}: the rehearsal does not know {', '.join(sorted(unknown))}")
@@ -135,7 +143,7 @@ def _known(service: Service, unknown: set[str]) -> None:
 
 def _owned(folder: Path) -> pwd.struct_passwd:
     """Make a folder for the account that runs a store: our own, or one without rights if we are root."""
-    folder.mkdir(mode=0o755)
+    folder.mkdir(mode=0o755, exist_ok=True)
     user = account()
     _give(folder, user)
     return user
