@@ -15,7 +15,7 @@ from kibana_server import Kibana
 from offspring import VEILLE
 
 from pipeline.errors import ConfigError, Permanent, Transient, Unreachable
-from pipeline.kibana import checking, importing, objects, source
+from pipeline.kibana import checking, importing, objects, rules, source
 from pipeline.reading import PAGE_CAP
 from pipeline.settings import from_environment
 
@@ -28,7 +28,7 @@ SECRET = "Znzr-Qe7p-mot-de-passe"
 def fields():
     """The fields of our index template."""
     template = json.loads(TEMPLATE.read_text())
-    return checking.fields_of(template["template"]["mappings"]["properties"])
+    return rules.fields_of(template["template"]["mappings"]["properties"])
 
 
 @pytest.fixture
