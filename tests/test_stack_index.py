@@ -2,6 +2,7 @@
 
 import pytest
 import shelves
+from engines import ENGINES, Elasticsearch, opened_engine
 
 from pipeline.deployment import indices
 from pipeline.errors import ConfigError
@@ -12,20 +13,35 @@ from pipeline.store import articles, outbox
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def runtime(tmp_path, database_url):
-    """A library of twenty articles, all in the index."""
-    with Runtime(shelves.settings(tmp_path, database_url)) as opened:
-        shelves.fill(opened, 20)
-        assert indices.make(opened) is False
-        index.drain(opened, "first")
+@pytest.fixture(params=ENGINES)
+def engine(request, tmp_path):
+    with opened_engine(request, tmp_path / "index") as opened:
         yield opened
 
 
-def of_schema(runtime, schema):
+@pytest.fixture
+def runtime(engine, tmp_path, database_url):
+    """A library of twenty articles, all in the index."""
+    changes = {}
+    if isinstance(engine, Elasticsearch):
+        address = engine.address
+        changes = {"index_url": address.url, "index_user": address.user, "index_password": address.password}
+        changes["index_name"] = engine.name
+    with Runtime(shelves.settings(tmp_path, database_url, **changes)) as opened:
+        shelves.fill(opened, 20)
+        assert indices.make(opened) is False
+        index.drain(opened, "first")
+        opened.index.refresh()
+        yield opened
+
+
+def of_schema(engine, schema):
     """Let the index look as if a Veille of that schema had written it."""
-    for file in (runtime.settings.home / "index").glob("gen-*/SCHEMA"):
-        file.write_text(schema)
+    if isinstance(engine, Elasticsearch):
+        engine.connection().ask.indices.put_mapping(index=engine.name, meta={"version": schema})
+        return
+    for file in engine.folder.glob("gen-*/SCHEMA"):
+        file.write_text(str(schema))
 
 
 def test_what_is_there_stays(runtime):
@@ -41,11 +57,11 @@ def test_what_is_there_stays(runtime):
     assert index.differences(runtime)["refused"] == [str(first)]
 
 
-def test_an_older_one_is_made_anew(runtime):
+def test_an_older_one_is_made_anew(engine, runtime):
     """After an upgrade: else the set-up would fail at every start, and nothing would come after it."""
-    of_schema(runtime, "0")
+    of_schema(engine, 0)
     with Runtime(runtime.settings) as upgraded:
-        with pytest.raises(ConfigError, match="has schema 0"):
+        with pytest.raises(ConfigError, match="this version needs"):
             index.ensure(upgraded)
 
         assert [indices.make(upgraded), indices.make(upgraded)] == [True, False]
