@@ -227,6 +227,17 @@ def test_nobody_gets_a_secret_that_is_not_his(services, values):
     }
 
 
+def test_tasks_write_the_index_as_the_one_who_may_only_do_that(services):
+    """The superuser makes accounts and template, and nothing after that."""
+    users = {one.name: one.environment.get("VEILLE_INDEX_USER") for one in services.values()}
+
+    assert {name for name, user in users.items() if user == "elastic"} == {"setup"}
+    assert {name for name, user in users.items() if user == "veille-writer"} == {
+        "airflow-scheduler",
+        "airflow-triggerer",
+    }
+
+
 def test_what_airflow_needs_to_be_the_same_is_the_same(services):
     """Else a healthy stack whose tasks all fail with 403, or whose triggers cannot be read."""
     for name in ("CORE__FERNET_KEY", "API_AUTH__JWT_SECRET", "API_AUTH__JWT_ISSUER", "API__SECRET_KEY"):
