@@ -8,7 +8,7 @@ from pipeline.deployment import indices
 from pipeline.errors import ConfigError
 from pipeline.runtime import Runtime
 from pipeline.stages import index
-from pipeline.store import articles, outbox
+from pipeline.store import articles, leases, outbox
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +50,9 @@ def test_what_is_there_stays(runtime):
         [first, *_] = articles.all_ids(tx, after=0, limit=1)
         articles.touch(tx, [first], now=runtime.now())
         [document], _ = articles.documents(tx, [first], runtime.catalogue)
-        outbox.quarantine(tx, {first: (document.version, "too long a word")})
+        token = leases.new_token(tx)
+        outbox.claim(tx, token=token, lease=60, now=runtime.now(), limit=1)
+        outbox.quarantine(tx, token, {first: (document.version, "too long a word")})
 
     assert [indices.make(runtime), indices.make(runtime)] == [False, False]
     assert runtime.index.count() == 20
