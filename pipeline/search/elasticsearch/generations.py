@@ -153,7 +153,9 @@ class Generations:
         if not new:
             new = sorted(self.rebuilt(generation).indices)
             self._swap(new, live)
-        self._sweep(keep=new)
+        self._sweep(
+            keep=[*new, *self._aliases()[self._rebuilding]]
+        )  # one that was begun since, if we finish twice
 
     def rebuilding(self) -> str:
         """The generation that is being built; empty if none is."""
