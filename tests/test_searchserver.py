@@ -59,6 +59,36 @@ def test_all_processes_of_a_run_share_a_server_that_ends_when_they_are_killed(el
     assert eventually(lambda: not running(folder), 60)
 
 
+STARTER = """
+import sys
+from searchserver.parts import Lacking
+from searchserver.sharing import shared
+try:
+    with shared(sys.argv[1]):
+        pass
+except Lacking as error:
+    print(error)
+"""
+
+
+def test_who_had_the_supervisor_started_ends_without_a_warning_of_a_child(tmp_path):
+    """The supervisor is the same with a server or, as here, for lack of Maven, without."""
+    folder = tmp_path / "veille-elasticsearch-run"
+    ended = subprocess.run(
+        [sys.executable, "-W", "always", "-c", STARTER, "run"],
+        cwd=ROOT / "tests",
+        env=dict.fromkeys(["PATH", "XDG_CACHE_HOME", "TMPDIR"], str(tmp_path)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert ended.stdout.startswith("no Elasticsearch for tests: ")
+    assert ended.stderr == ""
+    assert eventually(lambda: not folder.exists(), 60)
+    assert eventually(lambda: not running(folder), 60)
+
+
 def test_a_missing_jdk_is_named(monkeypatch):
     monkeypatch.setattr(parts, "JAVA", 999)
     with pytest.raises(parts.Lacking, match="it needs a JDK 999; set ES_JAVA_HOME to one"):

@@ -22,7 +22,6 @@ from searchserver.parts import Lacking
 from searchserver.server import Address, Server
 
 IDLE_SECONDS = 2.0
-_supervisors: list[subprocess.Popen[bytes]] = []  # they outlive us; nobody waits for their end
 _TICK = 0.25
 
 
@@ -63,18 +62,29 @@ def _joined(folder: Path) -> int:
 
 def _start_supervisor(folder: Path) -> None:
     with (folder / "supervisor.log").open("w") as log:
-        process = subprocess.Popen(
+        subprocess.run(
             [sys.executable, "-m", "searchserver.sharing", str(folder)],
             cwd=Path(__file__).parent.parent,
             start_new_session=True,  # Ctrl-C is for the tests; the supervisor ends when they have
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            check=False,
         )
-    _supervisors.append(process)
-    while not (folder / "outcome").exists():
-        if process.poll() is not None:
-            raise RuntimeError(f"the server did not start: {(folder / 'supervisor.log').read_text()}")
+    if not (folder / "outcome").exists():
+        raise RuntimeError(f"the server did not start: {(folder / 'supervisor.log').read_text()}")
+
+
+def _detach(folder: Path) -> None:
+    """Supervise in a child, and return when there is an outcome or no child any more.
+
+    With this process ended, init, and not whoever started us, is to wait for the supervisor's end.
+    """
+    supervisor = os.fork()
+    if not supervisor:
+        _supervise(folder)
+        return
+    while not (folder / "outcome").exists() and os.waitpid(supervisor, os.WNOHANG) == (0, 0):
         time.sleep(_TICK)
 
 
@@ -122,4 +132,4 @@ def _alone(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    _supervise(Path(sys.argv[1]))
+    _detach(Path(sys.argv[1]))
