@@ -132,7 +132,10 @@ def test_a_run_and_what_can_be_asked_of_it(veille, first_edition):
         "missing": [],
         "left over": [],
         "another version": [],
+        "doubled": [],
         "oldest_waiting": 0.0,
+        "reasons": {},
+        "broken_off_rebuild": False,
     }
     assert answer(veille("index", "rebuild", "--json"))["documents"] == status["articles"]
     assert answer(veille("retry", "--run", "last", "--json")) == {"entries": 2}
