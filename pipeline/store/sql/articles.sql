@@ -175,9 +175,11 @@ select changed.id, changed.copy_of as now, before.copy_of as before from changed
 with wanted as (
     select id, least from article
     join unnest(%(articles)s::bigint[], %(least)s::bigint[]) as given (wanted_id, least) on id = wanted_id
+    where id = any(%(articles)s)
     order by id for update of article
 ), changed as (
-    update article set version = greatest(version + 1, least) from wanted where article.id = wanted.id
+    update article set version = greatest(version + 1, least) from wanted
+    where article.id = any(%(articles)s) and article.id = wanted.id
     returning article.id, version
 )
 insert into outbox (article_id, version, queued_at) select id, version, %(now)s from changed order by id

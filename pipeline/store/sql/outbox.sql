@@ -19,12 +19,14 @@ from (
     from outbox where due_at <= %(now)s + make_interval(secs => %(within)s)) as due
 
 -- name: acknowledge
--- Only what was written: a document saved again meanwhile stays dirty.
-delete from outbox where article_id in (
+-- Only what was written: a document saved again meanwhile stays dirty. Here and below the ids stand there as a list as
+-- well, which is looked up in the index of a table that is known to be large; a join alone is read from the whole of it
+-- by a plan that was made while it was small, until that is dropped.
+delete from outbox where article_id = any(array(
     select article_id from outbox
     join unnest(%(ids)s::bigint[], %(versions)s::bigint[]) as written (id, v) on article_id = id and version = v
-    where lease_token = %(token)s
-    order by article_id for update of outbox)
+    where article_id = any(%(ids)s) and lease_token = %(token)s
+    order by article_id for update of outbox))
 
 -- name: put_off
 -- Each waits twice as long as before, from one second to an hour.
@@ -34,16 +36,16 @@ from (
     select article_id as id, said from outbox
     join unnest(%(ids)s::bigint[], %(versions)s::bigint[], %(reasons)s::text[]) as later (id, v, said)
         on article_id = id and version = v
-    where lease_token = %(token)s
+    where article_id = any(%(ids)s) and lease_token = %(token)s
     order by article_id for update of outbox) as still
-where article_id = still.id
+where article_id = any(%(ids)s) and article_id = still.id
 
 -- name: pass_over
-update outbox set due_at = %(now)s where article_id in (
+update outbox set due_at = %(now)s where article_id = any(array(
     select article_id from outbox
     join unnest(%(ids)s::bigint[], %(versions)s::bigint[]) as untold (id, v) on article_id = id and version = v
-    where lease_token = %(token)s
-    order by article_id for update of outbox)
+    where article_id = any(%(ids)s) and lease_token = %(token)s
+    order by article_id for update of outbox))
 
 -- name: size
 select count(*) filter (where due_at < 'infinity') as waiting, min(queued_at) filter (where due_at < 'infinity') as oldest,
@@ -60,9 +62,9 @@ from (
     select article_id as id, said from outbox
     join unnest(%(ids)s::bigint[], %(versions)s::bigint[], %(reasons)s::text[]) as refused (id, v, said)
         on article_id = id and version = v
-    where lease_token = %(token)s
+    where article_id = any(%(ids)s) and lease_token = %(token)s
     order by article_id for update of outbox) as still
-where article_id = still.id
+where article_id = any(%(ids)s) and article_id = still.id
 
 -- name: refused
 select article_id, reason from outbox where due_at = 'infinity'
