@@ -18,6 +18,7 @@ from benchmarks import (
     conditions,
     findings,
     growth,
+    line,
     pages,
     polling,
     rounds,
@@ -25,15 +26,17 @@ from benchmarks import (
     serving,
     stock,
     workshop,
+    writing,
 )
 from benchmarks.children import Failed
 from benchmarks.report import Report
 from benchmarks.rounds import Setting
 from benchmarks.workshop import Workshop
+from pipeline import settings
 from pipeline.cli.console import console, emit, plain, progress
 from pipeline.errors import VeilleError
 
-PARTS = ("pages", "quality", "polls", "library")
+PARTS = ("pages", "quality", "polls", "library", "server")
 TROUBLE = (Failed, VeilleError, OSError, psycopg.Error)  # what is no bug
 
 
@@ -139,6 +142,7 @@ def _measure(plan: Plan, shop: Workshop, machine: dict[str, Any]) -> Report:
             "quality": lambda: _measure_quality(shop, report),
             "polls": lambda: _measure_polls(plan, shop, report, feed_shelf, port),
             "library": lambda: _measure_library(plan, shop, report),
+            "server": lambda: _measure_server(plan, report, setting),
         }
         for part in filter(plan.parts.__contains__, PARTS):
             _try(plan, report, part, parts[part])
@@ -203,6 +207,20 @@ def _measure_library(plan: Plan, shop: Workshop, report: Report) -> None:
         latencies = searching.measure(runtime.index, plan.many, plan.queries)
     report.add(*findings.of_searches(latencies, plan.many))
     report.figures["searches"] = plain(latencies)
+
+
+def _measure_server(plan: Plan, report: Report, setting: Setting) -> None:
+    where = settings.from_environment()
+    if where.index_url == "tantivy:":
+        report.add(*findings.no_server("VEILLE_INDEX_URL names no server; `make elasticsearch` starts one"))
+        return
+    with progress(f"writing {plan.few:,} documents to Elasticsearch, again and again"):
+        turns = writing.measure(where, plan.few)
+    with progress("the line, into Elasticsearch"), writing.named(where) as name:
+        library = setting.shop.library("line_server", index=name)
+        passage = line.run(setting.shop.folder, library, setting.config(), setting.port, 1)
+    report.add(*findings.of_server(turns, passage))
+    report.figures["server"] = plain({"turns": turns, "passage": passage})
 
 
 if __name__ == "__main__":

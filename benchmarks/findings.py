@@ -9,6 +9,7 @@ from benchmarks.polling import KINDS, Polls
 from benchmarks.report import Line
 from benchmarks.rounds import OURS, THEIRS, Rounds
 from benchmarks.searching import APART, Latency
+from benchmarks.writing import Turn
 
 PEERS = {"newspaper4k": (3.0, 4.5), "news-please": (5.5, 8.0)}  # wanted, goal
 READING = "Reading (CPU seconds, all processes and PostgreSQL)"
@@ -16,6 +17,7 @@ QUALITY = "F1 of the texts, on pages whose text is known"
 CLOCK = "Two reading processes ÷ one (pages a second of the clock)"
 BESIDE = "Whole line ÷ extraction alone of others"
 POLLS = "Unchanged poll ÷ feedparser's parse of the feed"
+SERVER = "Elasticsearch (its own CPU seconds apart)"
 SPACE = "Memory and disk"
 GROWTH = "Growth (CPU seconds from the finished text to the index)"
 _HOLDS = (
@@ -139,6 +141,36 @@ def of_searches(latencies: list[Latency], stored: int) -> Iterator[Line]:
             note=f"half within {latency.p50:.1f} ms, the first {latency.first:.1f} ms; "
             f"{latency.results:,.0f} found; {latency.queries[0].text}",
         )
+
+
+def of_server(turns: list[Turn], passage: Passage) -> Iterator[Line]:
+    """Our writer beside the client's helper, and what it takes of a whole line."""
+    ours, theirs = [turn.ours for turn in turns], [turn.helper for turn in turns]
+    yield Line(
+        "writer_to_helper",
+        SERVER,
+        "our writer ÷ helpers.bulk, documents a second",
+        _ratios(ours, theirs),
+        least=0.9,
+        note=f"{median(ours):,.0f} and {median(theirs):,.0f}",
+    )
+    yield Line(
+        "indexing_to_line",
+        SERVER,
+        "the index step ÷ the whole line",
+        (passage.indexing / passage.cpu,),
+        most=0.1,
+        note=f"{_ms(passage.indexing / passage.pages)} and {_ms(passage.cpu / passage.pages)} a page",
+    )
+
+
+def no_server(why: str) -> Iterator[Line]:
+    """What is said of them where no server is named."""
+    for key, what in (
+        ("writer_to_helper", "our writer ÷ helpers.bulk"),
+        ("indexing_to_line", "the index step"),
+    ):
+        yield Line(key, SERVER, what, note=f"not measured: {why}")
 
 
 def _ratios(these: Iterable[float], those: Iterable[float]) -> tuple[float, ...]:

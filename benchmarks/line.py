@@ -7,19 +7,21 @@ starts: a day's work pays for them once.
 
 import json
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from benchmarks import children, workshop
-from benchmarks.meter import disk, measured, server
+from benchmarks.meter import Cost, Others, disk, measured, server
 from benchmarks.pages import WARM_HOST
 from benchmarks.workshop import Library
 from pipeline import steps
 from pipeline.runtime import Runtime
+from pipeline.stages import index as indexing
 from pipeline.store.runs import fresh
 
 
@@ -35,6 +37,7 @@ class Passage:
     archive: int
     index: int
     steps: dict[str, float]  # seconds of the clock
+    indexing: float = 0.0  # of `cpu`, what the last step took
 
 
 def run(scratch: Path, library: Library, config: Path, port: int, workers: int) -> Passage:
@@ -50,8 +53,9 @@ def _pass(runtime: Runtime, library: Library) -> Passage:
     articles = runtime.index.count()
     started = fresh("command", polls=True, reason="a benchmark", now=datetime.now(UTC))
     urls = [feed.url for feed in runtime.catalogue.feeds() if WARM_HOST not in feed.url]
-    with measured(partial(server, library.postmaster)) as cost:
-        report = steps.ingest(runtime, started, urls=urls, watch=lambda *_: nullcontext())
+    others, of_steps = partial(server, library.postmaster), dict[str, Cost]()
+    with measured(others) as cost:
+        report = steps.ingest(runtime, started, urls=urls, watch=partial(_watch, of_steps, others))
     if report.waiting or not report.adds_up:
         raise SystemExit(f"not all pages went through the line: {report.why_waiting}")
     return Passage(
@@ -63,7 +67,14 @@ def _pass(runtime: Runtime, library: Library) -> Passage:
         archive=disk(library.home / "archive") - archive,
         index=disk(library.home / "index") - index,
         steps=report.seconds,
+        indexing=of_steps["indexing"].cpu,
     )
+
+
+@contextmanager
+def _watch(costs: dict[str, Cost], others: Others, step: str, _: object) -> Iterator[None]:
+    with measured(others) as costs[step]:
+        yield
 
 
 def _warm(runtime: Runtime) -> None:
@@ -90,6 +101,8 @@ def main() -> None:
     port, workers, config, *library = sys.argv[1:]
     given = workshop.given(library)
     with given.runtime(Path(config), int(port), int(workers)) as runtime:
+        runtime.migrate()
+        indexing.set_up(runtime)
         passage = _pass(runtime, given)
     print(json.dumps(asdict(passage)), flush=True)  # noqa: T201  the answer
 

@@ -75,12 +75,16 @@ class Setting:
     port: int
     environments: Path | None  # the folder of the peers' environments; None leaves them out
 
+    def config(self) -> Path:
+        """The folder of a catalogue with all these pages."""
+        catalogue = {page.host: [FEED] for page in (*self.pages, *self.warm)}
+        return serving.write_config(self.shop.folder / "config", self.port, catalogue)
+
 
 def measure(setting: Setting, times: int) -> Rounds:
     """So many rounds."""
     found = Rounds(len(setting.pages))
-    catalogue = {page.host: [FEED] for page in (*setting.pages, *setting.warm)}
-    config = serving.write_config(setting.shop.folder / "config", setting.port, catalogue)
+    config = setting.config()
     readers = {OURS: Path(sys.executable), THEIRS: Path(sys.executable), **_peers(setting, found.absent)}
     with progress("pages, read alone and in the line", times) as advance:
         for number in range(times):

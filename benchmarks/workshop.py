@@ -6,14 +6,14 @@ Does not measure. What lies there is gone afterwards, also what an earlier run t
 import contextlib
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
 
 from benchmarks.pages import hosts
 from pipeline.runtime import Runtime
-from pipeline.settings import Settings
+from pipeline.settings import Settings, from_environment
 from pipeline.store.embedded import Embedded
 
 
@@ -29,10 +29,10 @@ class Workshop:
         """The pid of PostgreSQL's first process."""
         return int((self.embedded.place.data / "postmaster.pid").read_text().splitlines()[0])
 
-    def library(self, name: str) -> "Library":
-        """An empty library of this name."""
+    def library(self, name: str, index: str = "") -> "Library":
+        """An empty library of this name, and of an index of that name on a server."""
         self.embedded.create_database(name)
-        return Library(self.folder / name, self.embedded.url(name), self.postmaster)
+        return Library(self.folder / name, self.embedded.url(name), self.postmaster, index)
 
     def stop_autovacuum(self) -> None:
         """From now on tables are vacuumed on demand alone: else one library would pay for another's rows."""
@@ -48,6 +48,7 @@ class Library:
     home: Path
     database_url: str
     postmaster: int
+    index: str = ""  # its name on the server that VEILLE_INDEX_URL names; without one it lies in the home
 
     def runtime(self, config: Path, port: int = 80, workers: int = 1) -> Runtime:
         """The library's parts. Hosts of ours are asked without a gap, at `port`."""
@@ -59,17 +60,27 @@ class Library:
             allow_hosts=frozenset((name, port) for name in hosts()),
             host_gap_seconds=0.0,
         )
+        if self.index:
+            server = from_environment()
+            settings = replace(
+                settings,
+                index_url=server.index_url,
+                index_user=server.index_user,
+                index_password=server.index_password,
+                index_ca=server.index_ca,
+                index_name=self.index,
+            )
         return Runtime(settings, workers=workers)
 
     def arguments(self) -> list[object]:
         """What another process makes the same of."""
-        return [self.home, self.database_url, self.postmaster]
+        return [self.home, self.database_url, self.postmaster, *filter(None, [self.index])]
 
 
 def given(arguments: list[str]) -> Library:
     """The library that `Library.arguments` named."""
-    home, database_url, postmaster = arguments
-    return Library(Path(home), database_url, int(postmaster))
+    home, database_url, postmaster, *index = arguments
+    return Library(Path(home), database_url, int(postmaster), *index)
 
 
 @contextlib.contextmanager

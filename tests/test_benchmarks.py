@@ -26,12 +26,14 @@ from benchmarks.pool import Pool
 from benchmarks.report import LOAD, Line, Report
 from benchmarks.rounds import OURS, THEIRS, Round, Rounds
 from benchmarks.searching import Latency, Query
+from benchmarks.writing import Turn as Writing
 from pipeline.topics import rulebook
 from pipeline.topics.tagger import Tagger
 
 ROOT = Path(__file__).parent.parent
 TINY = {"pages": 6, "rounds": 1, "polls": 1, "few": 60, "many": 120, "newcomers": 12, "queries": 2}
 PEERS = {"line_to_newspaper4k", "line_to_news-please"}
+SERVER = {"writer_to_helper", "indexing_to_line"}
 PASSAGE = Passage(
     cpu=0.4, wall=0.5, pages=10, articles=8, store=80_000, archive=50_000, index=16_000, steps={}
 )
@@ -62,7 +64,8 @@ def test_a_tiny_run_has_every_line(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--json", "--no-peers", "--folder", str(tmp_path), *tiny],
         cwd=ROOT,
-        env=os.environ | {"VEILLE_CORPUS": str(tmp_path)},  # none there: the newsroom's pages
+        # No corpus there: the newsroom's pages.
+        env=os.environ | {"VEILLE_CORPUS": str(tmp_path), "VEILLE_INDEX_URL": ""},
         capture_output=True,
         text=True,
         check=False,
@@ -71,7 +74,7 @@ def test_a_tiny_run_has_every_line(tmp_path):
     assert done.returncode == 0, done.stderr
     lines = {line["key"]: line for line in json.loads(done.stdout)["lines"]}
     absent = {key for key, line in lines.items() if line["value"] is None}
-    assert absent == PEERS | {"f1_to_trafilatura"}
+    assert absent == PEERS | SERVER | {"f1_to_trafilatura"}
     assert all(lines[key]["note"] for key in absent)
     assert all(math.isfinite(line["value"]) for key, line in lines.items() if key not in absent)
     assert lines.keys() >= {
@@ -124,6 +127,17 @@ def test_articles_take_room_in_store_and_index_and_pages_in_the_archive():
     assert lines["disk_store"].value == 10
     assert lines["disk_index"].value == 2
     assert lines["disk_archive"].value == 5
+
+
+def test_the_writer_is_compared_with_the_helper_and_the_index_step_with_the_line():
+    passage = replace(PASSAGE, indexing=0.02)
+
+    lines = keyed(findings.of_server([Writing(950, 1000), Writing(1000, 1000), Writing(400, 500)], passage))
+
+    assert lines["writer_to_helper"].value == 0.95
+    assert lines["writer_to_helper"].met
+    assert lines["indexing_to_line"].value == pytest.approx(0.05)
+    assert lines["indexing_to_line"].met
 
 
 def test_scores_are_subtracted_or_said_to_be_missing():
