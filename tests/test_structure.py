@@ -16,7 +16,8 @@ ROOT = Path(__file__).parent.parent
 ALL = sorted((ROOT / "pipeline").rglob("*.py"))
 MODULES = [path for path in ALL if "versions" not in path.parts]
 IMPURE = frozenset({
-    "airflow", "alembic", "asyncio", "concurrent", "elasticsearch", "fcntl", "http", "logging", "multiprocessing",
+    "airflow", "alembic", "asyncio", "concurrent", "elasticsearch", "fcntl", "http", "logging",
+    "multiprocessing",
     "os", "psycopg", "psycopg_pool", "random", "requests", "shutil", "signal", "socket", "sqlalchemy", "ssl",
     "subprocess", "tantivy", "tempfile", "threading", "time", "urllib.request", "urllib3", "warcio",
 })  # fmt: skip
