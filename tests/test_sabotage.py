@@ -242,7 +242,7 @@ SETTINGS = [
     Case("an index of another make", "search pont", "neither tantivy: ", "unset VEILLE_INDEX_URL",
          settings={"VEILLE_INDEX_URL": "x:9200"}),
     Case("an index server that is down", "search pont", "does not answer: Connection refused",
-         "check VEILLE_INDEX_URL", settings={"VEILLE_INDEX_URL": "http://127.0.0.1:9"}),
+         "check VEILLE_INDEX_URL", fault=stocked, settings={"VEILLE_INDEX_URL": "http://127.0.0.1:9"}),
     Case("a contact that is none", "ingest", "VEILLE_CONTACT is 'me'; a mail address or an http(s) address",
          "export VEILLE_CONTACT", settings={"VEILLE_CONTACT": "me"}),
     Case("a contact of two lines", "extract https://gazette.invalid/a", "VEILLE_CONTACT is 'a@b.fr\\nX: y'",
