@@ -70,7 +70,9 @@ def _tidy(text: str, unescape: Callable[[re.Match[bytes]], bytes]) -> str:
 
 # --- host
 
-_URL = re.compile(r"(https?):[/\\]{2}([^/\\?]+)([^?]*)(?:\?(.*))?", re.IGNORECASE | re.DOTALL)
+_URL = re.compile(
+    r"(https?):[/\\]{2}([^/\\?]+)([^?]*)(?:\?(.*))?", re.IGNORECASE | re.DOTALL | re.ASCII
+)  # ASCII: else httpſ would be https
 _AUTHORITY = re.compile(r"(?:.*@)?(\[[0-9a-f:.]+\]|[^:@\[\]]+)(?::([0-9]{0,5}))?", re.IGNORECASE | re.DOTALL)
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 _ADDRESS = re.compile(r"\[.*|(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")  # a host whose last label is a number is IPv4

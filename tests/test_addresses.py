@@ -226,6 +226,7 @@ HOSTILE = st.text(st.sampled_from("htps:/\\@#?[]%.0127xaé。１\t\n \u00ad\u200
 
 
 @given(st.one_of(HOSTILE, HOSTILE.map("http://".__add__), HOSTILE.map("http://a@".__add__), st.text()))
+@example("httpſ://a.example/")
 @example("http://127.0.0.1\u00ad/")
 @example("http://a.example\\@127.0.0.1/")
 def test_all_parsers_agree_on_the_host_of_what_is_let_through(url):

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 ALL = sorted((ROOT / "pipeline").rglob("*.py"))
 MODULES = [path for path in ALL if "versions" not in path.parts]
 IMPURE = frozenset({
-    "airflow", "alembic", "asyncio", "concurrent", "fcntl", "http", "logging", "multiprocessing",
+    "airflow", "alembic", "asyncio", "concurrent", "fcntl", "h11", "http", "logging", "multiprocessing",
     "os", "psycopg", "psycopg_pool", "random", "requests", "shutil", "signal", "socket", "sqlalchemy", "ssl",
     "subprocess", "tantivy", "tempfile", "threading", "time", "urllib.request", "urllib3", "warcio",
 })  # fmt: skip
@@ -103,9 +103,9 @@ def test_only_the_dags_import_airflow(path):
 @pytest.mark.parametrize("path", MODULES, ids=name)
 def test_only_the_edges_know_their_engines(path):
     """psycopg is known to the store alone, tantivy to the search, HTTP to the fetcher."""
-    engines = {"psycopg": "store", "tantivy": "search", "http.client": "web"}
+    engines = {"psycopg": "store", "tantivy": "search", "h11": "web"}
     for module in imported(ast.parse(path.read_text())):
-        folder = engines.get(module, engines.get(module.split(".")[0]))
+        folder = engines.get(module.split(".")[0])
         if folder is not None:
             assert folder in path.relative_to(ROOT).parts
 

@@ -314,6 +314,7 @@ PIECES = [
         "\udc80",
         "。",
         "ß",
+        "httpſ://",
     ),
 ]
 ANYTHING = st.one_of(

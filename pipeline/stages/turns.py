@@ -144,6 +144,8 @@ class Turns:
     def _wait(self) -> None:
         self.done()
         while True:
+            if self._shift.over():  # also where the turn would be free: a chain of redirects ends, too
+                raise Busy(f"the time was over before it was the turn of {self.host}")
             with self._store.transaction("turn") as tx:
                 turn = hosts.take_turn(tx, self.host, token=self.token, gap=self._gap())
             if turn is None:
@@ -153,8 +155,6 @@ class Turns:
                 return
             if turn.seconds > WAIT_AT_MOST:
                 raise HostPaused(f"{self.host} asked to be left alone", retry_after=turn.seconds)
-            if self._shift.over():
-                raise Busy(f"the time was over before it was the turn of {self.host}")
             self._shift.rest(min(turn.seconds, 1.0))
 
     def _gap(self) -> float:

@@ -68,7 +68,7 @@ _MAX_PORT = 65_535
 _MAX_URL = 8_190  # Apache's LimitRequestLine; nginx stops at 8 192
 _SHOWN = 200  # characters of a URL in a message
 _URL = re.compile(
-    r"(?P<scheme>https?)://(?P<authority>[^/?#\\]*)(?P<path>[^?#]*)(?P<query>[^#]*)", re.IGNORECASE
+    r"(?P<scheme>https?)://(?P<authority>[^/?#\\]*)(?P<path>[^?#]*)(?P<query>[^#]*)", re.IGNORECASE | re.ASCII
 )
 _AUTHORITY = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]{0,5}))?")
 _NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")

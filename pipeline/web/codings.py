@@ -13,6 +13,7 @@ _MEMBERS = 1_000  # of one gzip file; a 15 MB feed written by bgzip has 240, a f
 _GZIP = 31  # zlib's wbits for gzip, zlib and bare deflate
 _ZLIB = 15
 _BARE = -15
+_NONE = frozenset({"", "identity", "none", "utf-8"})  # the last two are no codings, but are sent
 _GZIP_MAGIC = 0x1F
 
 
@@ -22,7 +23,7 @@ def coding(values: Iterable[str]) -> str:
     Raises Unparsable for several (nobody needs them but bombs) and for unknown ones (only gzip is asked for).
     """
     names = [name.strip().lower() for value in values for name in value.split(",")]
-    found = [name.removeprefix("x-") for name in names if name not in {"", "identity"}]
+    found = [name.removeprefix("x-") for name in names if name not in _NONE]
     if len(found) > 1:
         raise Unparsable(f"the body is coded {len(found)} times over ({', '.join(found)[:60]})")
     if found and found[0] not in {"gzip", "deflate"}:
@@ -36,7 +37,7 @@ class Decoder:
     def __init__(self, coding: str, cap: int) -> None:
         self._coding = coding
         self._cap = cap
-        self._parts: list[bytes] = []
+        self._held = bytearray()
         self._size = 0
         self._members = 0
         self._inflater: zlib._Decompress | None = None
@@ -55,11 +56,11 @@ class Decoder:
 
     def body(self) -> bytes:
         """What has been decoded so far, never more than the cap."""
-        return b"".join(self._parts)
+        return bytes(self._held)
 
     def clear(self) -> None:
         """Hold nothing any more."""
-        self._parts.clear()
+        self._held.clear()
 
     def complete(self) -> bool:
         """Whether the coded stream came to its end; an empty body did."""
@@ -97,7 +98,7 @@ class Decoder:
 
     def _add(self, data: bytes) -> None:
         if data:
-            self._parts.append(data[: self._cap - self._size])
+            self._held += data[: self._cap - self._size]
             self._size += len(data)
         if self._size > self._cap:
             raise TooLarge(f"the body is larger than {self._cap:,} bytes")

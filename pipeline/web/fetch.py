@@ -1,18 +1,17 @@
 """The only place of outgoing HTTP: vetted addresses, bounded time and size, redirects one by one.
 
-Many threads may call one Fetcher at once. `http.client` reads the answers, from a connection of our own.
+Many threads may call one Fetcher at once. h11 says what the bytes of a connection mean, which is ours.
 Does not wait for a host's turn, read robots.txt, retry, keep cookies, log in or log: its callers decide.
 """
 
 import re
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
 from pipeline.errors import (
     CutOff,
@@ -26,21 +25,18 @@ from pipeline.errors import (
 from pipeline.web.addresses import Target, shown, target
 from pipeline.web.codings import Decoder, coding
 from pipeline.web.responses import Fetched, Headers, Response
-from pipeline.web.wire import RECEIVE, Lookup, Wire, getaddrinfo
+from pipeline.web.wire import Lookup, Wire, getaddrinfo
 
-if TYPE_CHECKING:  # importing them costs 60 ms: most commands never fetch
-    from http.client import HTTPResponse
+if TYPE_CHECKING:  # importing them costs 40 ms: most commands never fetch
     from ssl import SSLContext
+
+    import h11
 
 ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
-_HEAD = 256 * 1024  # bytes for all headers; http.client has limits of its own: 100 of them, 64 KiB for one
-_RESOLVERS = 64  # threads for getaddrinfo, so that a few dead name servers do not hold up everybody
+_HEAD = 256 * 1024  # bytes of a head; no browser takes more
 _BODILESS = frozenset({204, 304})  # their Content-Length speaks of a body that does not come
-_FIRST_FINAL = 200  # what is below announces another answer, or another protocol
 _VALIDATOR = re.compile(r"[\x20-\x7e]{1,1000}")
-_LENGTH = re.compile(r"[0-9]{1,18}[ \t]*")
-_FOLD = re.compile(r"\r?\n(?=[ \t])")
 
 
 class Fetcher:
@@ -59,13 +55,12 @@ class Fetcher:
         total_seconds: float = 20.0,
         lookup: Lookup = getaddrinfo,
     ) -> None:
-        import http.client  # noqa: F401  # here, so that its import is not on the first fetch's clock
+        import h11  # noqa: F401  # here, so that its import is not on the first fetch's clock
 
         self._allow_hosts = allow_hosts
         self._user_agent = user_agent
         self._seconds = total_seconds
         self._lookup = lookup
-        self._resolvers = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="resolve")
         self._wires: set[Wire] = set()
         self._closed = False
 
@@ -79,7 +74,6 @@ class Fetcher:
         """End all fetches, as `interrupt` does; later ones end at once. Closing twice is harmless."""
         self._closed = True
         self.interrupt()
-        self._resolvers.shutdown(wait=False)
 
     def interrupt(self) -> None:
         """Cut off all requests that are under way: they raise CutOff."""
@@ -163,17 +157,17 @@ class Fetcher:
         started_at, started = datetime.now(UTC), monotonic()
         headers = {"Host": place.authority, **headers}
         with self._translating(place), self._wire(place, seconds) as wire:
-            wire.connect(self._lookup, self._resolvers, self._tls if place.scheme == "https" else None)
-            wire.send(_request(place, headers))
-            answer = _answer(wire)
-            wire.budget += cap + cap // 4  # chunk sizes and TLS records add some 2 % to an honest body
-            received = _body(answer, cap=cap, cut=cut)
+            wire.connect(self._lookup, self._tls if place.scheme == "https" else None)
+            talk = _Talk(wire)
+            head = talk.ask(place.path, headers)
+            wire.budget += cap + cap // 4  # the sizes of its chunks add some 2 % to an honest body
+            received = _body(talk, head, cap=cap, cut=cut)
         return Response(
             url=place.url,
-            status=answer.status,
-            reason=answer.reason,
-            version=f"{answer.version // 10}.{answer.version % 10}",
-            headers=_headers(answer),
+            status=head.status_code,
+            reason=head.reason.decode("latin-1"),
+            version=head.http_version.decode("ascii"),
+            headers=_received(head),
             body=received.body,
             raw_body=received.raw,
             request_headers=tuple(headers.items()),
@@ -187,21 +181,26 @@ class Fetcher:
     @contextmanager
     def _wire(self, place: Target, seconds: float) -> Iterator[Wire]:
         """A connection that `interrupt` can cut off. Then it raises CutOff, whatever came of it."""
-        with Wire(place, seconds=seconds, budget=_HEAD) as wire:
+        cut_off = CutOff("the request was cut off, as the work was interrupted")
+        with Wire(place, seconds=seconds, budget=2 * _HEAD) as wire:
             self._wires.add(wire)
             try:
                 if self._closed:
                     wire.cut()
                 yield wire
+            except Exception as error:
+                if wire.was_cut:
+                    raise cut_off from error
+                raise
             finally:
                 self._wires.discard(wire)
-                if wire.was_cut:
-                    raise CutOff("the request was cut off, as the work was interrupted")
+        if wire.was_cut:  # a body without a length ends where its connection does
+            raise cut_off
 
     @contextmanager
     def _translating(self, place: Target) -> Iterator[None]:
         """Say in our own errors what went wrong, and where."""
-        from http.client import HTTPException
+        from h11 import ProtocolError
 
         try:
             yield
@@ -213,8 +212,8 @@ class Fetcher:
                 f"{shown(place.url)} cannot be reached: {str(error) or type(error).__name__}",
                 hint="look whether the address is right and the network up, then try again",
             ) from error
-        except HTTPException as error:
-            reason = str(error).partition("\n")[0].strip()[:100]
+        except ProtocolError as error:
+            reason = "".join(filter(str.isprintable, str(error)))[:100]
             raise Unparsable(f"{shown(place.url)} answers in broken HTTP: {reason}") from error
         except (TooLarge, Unparsable) as error:
             raise type(error)(f"{shown(place.url)}: {error}") from error
@@ -226,55 +225,62 @@ class Fetcher:
 
         context = ssl.create_default_context()
         context.set_alpn_protocols(["http/1.1"])
+        # Many servers hang up without saying so in TLS; a body that has a length shows whether it is whole.
+        context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF
         return context
 
 
-def _request(place: Target, headers: dict[str, str]) -> bytes:
-    lines = [f"GET {place.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-    return "\r\n".join([*lines, "", ""]).encode("ascii")
+class _Talk:
+    """One request over a wire and its answer."""
+
+    def __init__(self, wire: Wire) -> None:
+        import h11
+
+        self._wire = wire
+        self._state = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD)
+
+    def ask(self, path: str, headers: dict[str, str]) -> "h11.Response":
+        """The head of the answer. Raises OSError, Unparsable, h11's ProtocolError."""
+        import h11
+
+        request = h11.Request(method="GET", target=path, headers=list(headers.items()))
+        self._wire.send((self._state.send(request) or b"") + (self._state.send(h11.EndOfMessage()) or b""))
+        try:
+            while isinstance(event := self._next(), h11.InformationalResponse):
+                pass  # 103 and the like, before the answer
+        except h11.RemoteProtocolError as error:
+            begun, ended = self._state.trailing_data
+            if ended and b"HTTP/".startswith(begun[:5]):
+                raise ConnectionError("the connection ended within the head") from error
+            raise
+        if not isinstance(event, h11.Response):
+            raise ConnectionError("the connection ended before the head")
+        if _values(event, b"content-length") and _values(event, b"transfer-encoding"):
+            raise Unparsable("the body has two lengths")
+        return event
+
+    def body(self) -> Iterator[bytes]:
+        """The body as it comes. Raises OSError, ProtocolError where it stops before its end."""
+        import h11
+
+        while isinstance(event := self._next(), h11.Data):
+            yield event.data
+
+    def _next(self) -> Any:
+        import h11
+
+        while (event := self._state.next_event()) is h11.NEED_DATA:
+            self._state.receive_data(self._wire.receive())
+        return event
 
 
-def _answer(wire: Wire) -> "HTTPResponse":
-    """The head of the answer, its body still to be read. Raises Unparsable, HTTPException, OSError."""
-    from http.client import HTTPResponse
-
-    answer = HTTPResponse(cast("Any", wire), method="GET")
-    answer.begin()
-    if wire.ended:  # before the empty line, or no more would have been asked for
-        raise ConnectionError("the connection ended within the headers")
-    if fault := _fault(answer):
-        raise Unparsable(fault)
-    return answer
+def _values(head: "h11.Response", name: bytes) -> list[str]:
+    return [value.decode("latin-1") for key, value in head.headers if key == name]
 
 
-def _fault(answer: "HTTPResponse") -> str:
-    """What is wrong with the head of an answer, so that no body can be told from it; empty for nothing."""
-    from email.errors import (
-        FirstHeaderLineIsContinuationDefect,
-        InvalidHeaderDefect,
-        MissingHeaderBodySeparatorDefect,
-    )
-
-    unreadable = FirstHeaderLineIsContinuationDefect, InvalidHeaderDefect, MissingHeaderBodySeparatorDefect
-    headers = answer.headers
-    lengths = headers.get_all("Content-Length", [])
-    codings = headers.get_all("Transfer-Encoding", [])
-    faults = {
-        f"the server answers {answer.status}, which ends nothing": answer.status < _FIRST_FINAL,
-        "a line among the headers is none": any(isinstance(fault, unreadable) for fault in headers.defects),
-        "there is a NUL in a header": any("\0" in value for value in headers.values()),
-        "the body has two lengths": len(lengths) + len(codings) > 1,
-        "the length of the body is no number": not all(map(_LENGTH.fullmatch, lengths)),
-        "the body has a transfer coding that was not asked for": bool(
-            {*map(str.lower, codings)} - {"chunked"}
-        ),
-    }
-    return next((fault for fault, found in faults.items() if found), "")
-
-
-def _headers(answer: "HTTPResponse") -> Headers:
-    """As received, but folded ones on one line, lest a second be smuggled in (RFC 9112, 5.2)."""
-    return tuple((name, _FOLD.sub("", value).strip(" \t")) for name, value in answer.getheaders())
+def _received(head: "h11.Response") -> Headers:
+    """The headers in their own spelling."""
+    return tuple((key.decode("latin-1"), value.decode("latin-1")) for key, value in head.headers.raw_items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,41 +293,42 @@ class _Body:
     one_member: bool = False
 
 
-def _body(answer: "HTTPResponse", *, cap: int, cut: bool) -> _Body:
+def _body(talk: _Talk, head: "h11.Response", *, cap: int, cut: bool) -> _Body:
     """Receive and decode the body."""
-    if answer.status in _BODILESS:
+    if head.status_code in _BODILESS:
         return _Body()
-    if (answer.length or 0) > cap and not cut:
-        raise TooLarge(f"the body is announced with {answer.length:,} bytes, {cap:,} are the most")
-    name = coding(answer.headers.get_all("Content-Encoding", []))
-    decoder = Decoder(name, cap)
-    received: list[bytes] = []
+    announced = max(map(int, _values(head, b"content-length")), default=0)
+    if announced > cap and not cut:
+        raise TooLarge(f"the body is announced with {announced:,} bytes, {cap:,} are the most")
+    name = coding(_values(head, b"content-encoding"))
+    decoder, received = Decoder(name, cap), bytearray()
     try:
-        truncated = not _receive(answer, decoder, received, cut=cut)
+        truncated = not _receive(talk, decoder, received, cut=cut)
         body = decoder.body()
-        raw = b"".join(received) if name else body
+        raw = bytes(received) if name else body
         return _Body(body, raw, truncated or not decoder.complete(), decoder.one_member())
     finally:  # an error keeps the frames that it passed, with all that they hold
         decoder.clear()
         received.clear()
 
 
-def _receive(answer: "HTTPResponse", decoder: Decoder, received: list[bytes], *, cut: bool) -> bool:
-    """Take the chunks as they come; whether they came to their end."""
-    from http.client import HTTPException
+def _receive(talk: _Talk, decoder: Decoder, received: bytearray, *, cut: bool) -> bool:
+    """Take the body as it comes; whether it came to its end."""
     from ssl import SSLError
 
+    from h11 import RemoteProtocolError
+
     try:
-        while chunk := answer.read1(RECEIVE):
-            received.append(chunk)
-            decoder.feed(chunk)
+        for data in talk.body():
+            received += data
+            decoder.feed(data)
     except TooLarge:
         if not cut:
             raise
         return False
-    except (ConnectionError, HTTPException, SSLError):
+    except (ConnectionError, SSLError, RemoteProtocolError):
         return False  # the connection ended before the body, or its chunks do not add up
-    return not answer.length
+    return True
 
 
 @contextmanager

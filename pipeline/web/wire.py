@@ -1,21 +1,20 @@
 """The connection under one HTTP exchange: every peer vetted, every byte counted, every wait bounded.
 
-Speaks no HTTP. `fetch` sends a request over it and has `http.client` read the answer from it.
+Speaks no HTTP: `fetch` says what is sent, and what the received bytes mean.
 """
 
 import errno
-import io
 import os
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from ipaddress import ip_address
 from selectors import EVENT_WRITE, BaseSelector, PollSelector
-from threading import Lock
+from threading import Lock, Thread
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pipeline.errors import TooLarge, Unreachable
 from pipeline.web.addresses import Address, Target
@@ -23,14 +22,13 @@ from pipeline.web.addresses import Address, Target
 if TYPE_CHECKING:  # importing ssl costs 15 ms: most commands never fetch
     from ssl import SSLContext
 
-    from _typeshed import WriteableBuffer
-
 Lookup = Callable[[str, int], Sequence[Address]]
 
 RECEIVE = 32 * 1024  # bytes taken from a socket at once, so that no more than this comes beyond a cap
 
 _STAGGER = 0.25  # seconds until the next address is dialled as well: RFC 8305, 8, "Connection Attempt Delay"
 _UNDER_WAY = frozenset({0, errno.EINPROGRESS})
+_DIALLED = 8  # addresses of a name at most: one answer can hold 4 000, each a socket
 
 
 def getaddrinfo(host: str, port: int) -> list[Address]:
@@ -42,35 +40,39 @@ def getaddrinfo(host: str, port: int) -> list[Address]:
     return [ip_address(address[0]) for *_, address in answers]
 
 
-class Wire(io.RawIOBase):
+class Wire:
     """One connection, made by `connect`. A context manager; belongs to one thread, but for `cut`.
 
-    All waits together last `seconds`, then TimeoutError is raised. Reading beyond `budget` bytes, framing
+    All waits together last `seconds`, then TimeoutError is raised. Receiving beyond `budget` bytes, framing
     included, raises TooLarge: that ends floods of headers and of tiny chunks.
     """
 
     def __init__(self, place: Target, *, seconds: float, budget: int) -> None:
-        super().__init__()
         self.budget = budget
         self.peer = ("", 0)
-        self.ended = False  # the other side has sent its last byte
         self.broken = False  # the connection failed after it was made
         self._place = place
         self._deadline = monotonic() + seconds
         self._cut: Future[None] = Future()
-        self._lock = Lock()  # between `cut` and what opens and closes sockets
-        self._sockets: list[socket.socket] = []
+        self._lock = Lock()  # between `cut` and whatever opens and closes sockets
+        self._sockets: list[socket.socket] = []  # while dialling several, then the one that is connected
 
-    def connect(self, lookup: Lookup, resolvers: Executor, tls: "SSLContext | None") -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._keep(None)
+
+    def connect(self, lookup: Lookup, tls: "SSLContext | None") -> None:
         """Find the target's addresses, once, vet them together, and connect to the first that answers.
 
         Raises BlockedAddress, Unreachable, OSError.
         """
-        addresses = self._addresses(lookup, resolvers)
+        addresses = list(dict.fromkeys(self._addresses(lookup)))
         self._place.vet(addresses)
         if not addresses:
             raise Unreachable(f"no address is known for {self._place.host}")
-        connected = self._dial(dict.fromkeys(addresses))
+        connected = self._dial(addresses[:_DIALLED])
         self.peer = connected.getpeername()[:2]
         self._place.vet([ip_address(self.peer[0])])  # nobody may stand between what was vetted and the peer
         if tls:
@@ -78,57 +80,45 @@ class Wire(io.RawIOBase):
 
     def send(self, data: bytes) -> None:
         """Send all of `data`. Raises OSError."""
-        self._connected().sendall(data)
+        self._ready().sendall(data)
 
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        """What `http.client` reads from."""
-        return io.BufferedReader(self, RECEIVE)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        """Receive some bytes; none at the end of the stream. Raises OSError, TooLarge."""
-        connected = self._connected()
+    def receive(self) -> bytes:
+        """Some bytes; none at the end of the stream. Raises OSError, TooLarge."""
+        connected = self._ready()
         try:
-            count = connected.recv_into(buffer, min(memoryview(buffer).nbytes, RECEIVE))
+            data = connected.recv(RECEIVE)
         except OSError:
             self.broken = True
             raise
-        self.ended = not count
-        self.budget -= count
+        self.budget -= len(data)
         if self.budget < 0:
             raise TooLarge("it sends more than its page can need")
-        return count
-
-    def close(self) -> None:
-        """Hang up. Closing twice is harmless."""
-        super().close()
-        with self._lock:
-            for opened in self._sockets:
-                opened.close()
-            self._sockets.clear()
+        return data
 
     def cut(self) -> None:
         """End it from another thread: its own comes back from whatever it waits for."""
-        with self._lock, suppress(OSError):
+        with self._lock:
             if not self._cut.done():
                 self._cut.set_result(None)
             for opened in self._sockets:
-                socket.socket.shutdown(opened, socket.SHUT_RDWR)  # under TLS too, whose own is not for others
+                with suppress(OSError):  # one that refused is no longer connected
+                    # Not TLS's own shutdown, which takes from the other thread what it reads with.
+                    socket.socket.shutdown(opened, socket.SHUT_RDWR)
 
     @property
     def was_cut(self) -> bool:
         return self._cut.done()
 
-    def _addresses(self, lookup: Lookup, resolvers: Executor) -> Sequence[Address]:
+    def _addresses(self, lookup: Lookup) -> Sequence[Address]:
+        """Look the name up in a thread that nobody waits for longer than there is time, not even at exit."""
         place = self._place
         if place.address:
             return [place.address]
-        asked = resolvers.submit(lookup, place.host, place.port)
-        either: list[Future[Any]] = [asked, self._cut]
+        found: Future[Sequence[Address]] = Future()
+        Thread(target=_tell, args=(found, lookup, place), name="resolve", daemon=True).start()
+        either: list[Future[Any]] = [found, self._cut]
         wait(either, timeout=self._left(), return_when=FIRST_COMPLETED)
-        return asked.result(timeout=0)
+        return found.result(timeout=0)
 
     def _dial(self, addresses: Iterable[Address]) -> socket.socket:
         """Connect to the first that answers: the next is dialled when one fails, or lets wait (RFC 8305)."""
@@ -143,17 +133,22 @@ class Wire(io.RawIOBase):
                     opened: socket.socket = key.data
                     number = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                     if not number:
-                        return self._keep(opened)
+                        self._keep(opened)
+                        return opened
                     dialled.unregister(opened)
-        raise OSError(number, os.strerror(number))
+        raise ConnectionError(os.strerror(number))  # not by its number: the kernel's time-out is not ours
 
     def _begin(self, address: Address, dialled: BaseSelector) -> int:
-        """Dial an address without waiting for it; the error number if that fails at once."""
+        """Dial an address without waiting for it; the error's number if that fails at once."""
         family = socket.AF_INET6 if address.version == 6 else socket.AF_INET  # noqa: PLR2004  # IP's own numbers
-        opened = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            opened = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:  # a kernel without IPv6
+            return error.errno or errno.EAFNOSUPPORT
         opened.settimeout(0)
         with self._lock:
             self._sockets.append(opened)
+        self._left()  # whoever cut it before could not see this socket
         number = opened.connect_ex((str(address), self._place.port))
         if number in _UNDER_WAY:
             dialled.register(opened, EVENT_WRITE, opened)
@@ -161,23 +156,26 @@ class Wire(io.RawIOBase):
         return number
 
     def _secure(self, connected: socket.socket, tls: "SSLContext") -> None:
-        name = self._place.host
-        secured = tls.wrap_socket(connected, server_hostname=name, do_handshake_on_connect=False)
+        secured = tls.wrap_socket(
+            connected,
+            server_hostname=self._place.host,
+            do_handshake_on_connect=False,  # but where `cut` reaches it
+            suppress_ragged_eofs=False,  # a reset would look like an end
+        )
         self._keep(secured)
-        self._connected()
+        self._ready()
         secured.do_handshake()
 
-    def _keep(self, connected: socket.socket) -> socket.socket:
-        """Go on with this one alone."""
+    def _keep(self, connected: socket.socket | None) -> None:
+        """Go on with this one alone, or with none."""
         with self._lock:
             for opened in self._sockets:
                 if opened is not connected:
                     opened.close()
-            self._sockets = [connected]
-        return connected
+            self._sockets = [connected] if connected else []
 
-    def _connected(self) -> socket.socket:
-        """The connection, to be waited for as long as there is time."""
+    def _ready(self) -> socket.socket:
+        """The connection, told how long it may wait."""
         (connected,) = self._sockets
         connected.settimeout(self._left())
         return connected
@@ -188,3 +186,10 @@ class Wire(io.RawIOBase):
         if left <= 0 or self.was_cut:
             raise TimeoutError
         return left
+
+
+def _tell(found: "Future[Sequence[Address]]", lookup: Lookup, place: Target) -> None:
+    try:
+        found.set_result(lookup(place.host, place.port))
+    except BaseException as error:  # noqa: BLE001  raised where it is waited for
+        found.set_exception(error)
