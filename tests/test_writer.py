@@ -240,7 +240,7 @@ class SlowProxy(FaultProxy):
     """One that takes its time, and never answers a batch with a certain word in it."""
 
     poison: bytes = b"never in a text"
-    delay: float = 1.5e-6  # seconds a byte
+    delay: float = 1.35e-6  # seconds a byte
 
     async def _pass(self, asked):
         if self.poison in asked.body:
@@ -250,9 +250,9 @@ class SlowProxy(FaultProxy):
 
 
 def test_a_huge_document_gets_the_time_that_it_needs(engine, open_on_server, runtime):
-    """5 MB take 8 s, which is more than the usual time; none has to be sent twice."""
+    """5 MB take 7 s, which is more than the usual time; none has to be sent twice."""
     shelves.fill(runtime, 50)
-    rewritten(runtime, ("m" * 199 + " ") * 26_000)  # few words: the server itself is to be done soon
+    rewritten(runtime, "mot" + " ." * 2_600_000)  # hardly a word: the server itself is soon done
     with SlowProxy(engine.address.url) as proxy:
         assert index.drain(open_on_server(index_url=proxy.url), "run") == 50
         assert len([one for one in proxy.seen if "_bulk" in one.path]) == 2
